@@ -1,0 +1,156 @@
+//! The values of condition keys for one authorization. Derived when a condition asks.
+//!
+//! Source: AWS KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global condition
+//! context keys".
+
+use std::cell::OnceCell;
+
+use super::caller::Caller;
+use super::resource::Resource;
+use crate::engine::grant::ContextConstraint;
+use crate::engine::kms::action::Action;
+use crate::engine::kms::condition_key::{RequestKey, find};
+use crate::engine::snapshot::{Key, Snapshot};
+use crate::engine::term::condition_key::{ConditionKey, KeySource};
+use crate::engine::term::request::{AssertedValues, OverrideValue, Pairs, Parameters, Request};
+use crate::engine::term::text::same;
+use crate::engine::term::values::{Context, Many, Scalar, Values};
+
+/// What one authorization is asked with.
+pub struct Facts<'a, 'l> {
+    /// The set.
+    pub snapshot: &'a Snapshot,
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// The caller.
+    pub caller: &'l Caller<'a>,
+    /// The IAM action.
+    pub action: Action,
+    /// What it is about.
+    pub resource: &'l Resource<'a>,
+    /// Region of the endpoint that was called.
+    pub region: Option<&'a str>,
+    /// What differs between the legs of an operation.
+    pub leg: LegFacts<'a>,
+    /// The composed value of `aws:userid`.
+    pub user_id: OnceCell<Option<String>>,
+}
+
+/// What differs between the legs of an operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LegFacts<'a> {
+    /// Encryption context of the leg.
+    pub encryption_context: Option<&'a Pairs<'a>>,
+    /// Encryption algorithm of the leg.
+    pub encryption_algorithm: Option<&'a str>,
+    /// The alias by which the request names the key.
+    pub alias: Option<&'a str>,
+    /// ReEncrypt: whether source and destination are one key.
+    pub same_key: Option<bool>,
+    /// ReplicateKey: the primary, of which a replica is made.
+    pub replicated: Option<&'a Key>,
+    /// RetireGrant: the limit of the grant.
+    pub retired: Option<&'a ContextConstraint>,
+}
+
+impl Context for Facts<'_, '_> {
+    fn values(&self, key: &ConditionKey) -> Values<'_> {
+        if !self.request.overrides.is_empty()
+            && let Some(found) = self.request.overrides.iter().find(|other| key.is(&other.name))
+        {
+            return overridden(key, &found.value);
+        }
+        match key.source {
+            KeySource::Asserted => self.asserted(key),
+            KeySource::EncryptionContext => self.encryption_context(key.suffix()),
+            KeySource::RecipientAttestation => self.when(RequestKey::RecipientAttestation, || {
+                pairs(self.parameters().recipient_attestation.iter().copied(), key.suffix())
+            }),
+            KeySource::PrincipalTag => self.principal_tag(key.suffix()),
+            KeySource::RequestTag => self.when(RequestKey::RequestTag, || {
+                pairs(self.parameters().tags.iter().copied(), key.suffix())
+            }),
+            KeySource::ResourceTag => match self.resource.key() {
+                Some(kms) => {
+                    pairs(kms.tags.iter().map(|(name, value)| (&**name, &**value)), key.suffix())
+                }
+                None => Values::Absent,
+            },
+            source => {
+                self.kms(source).or_else(|| self.global(source, key)).unwrap_or(Values::Absent)
+            }
+        }
+    }
+}
+
+impl<'a> Facts<'a, '_> {
+    pub(super) fn parameters(&self) -> &Parameters<'a> {
+        &self.request.parameters
+    }
+
+    /// Absent unless the action has the key.
+    pub(super) fn when<'v>(
+        &self,
+        key: RequestKey,
+        values: impl FnOnce() -> Values<'v>,
+    ) -> Values<'v> {
+        if self.action.condition_key(key) && !matches!(self.resource, Resource::Alias { .. }) {
+            values()
+        } else {
+            Values::Absent
+        }
+    }
+
+    /// The one text that a key has which callers assert: of the simulation's overrides, else of the
+    /// request.
+    #[must_use]
+    pub fn asserted_text(&self, name: &str) -> Option<&str> {
+        if let Some(found) = self.request.overrides.iter().find(|other| same(&other.name, name)) {
+            return if let OverrideValue::One(value) = &found.value { Some(value) } else { None };
+        }
+        let found = self.request.context.iter().find(|asserted| same(asserted.name, name))?;
+        if let AssertedValues::One(value) = &found.values { Some(value) } else { None }
+    }
+
+    pub(super) fn asserted(&self, key: &ConditionKey) -> Values<'_> {
+        let Some(found) = self.request.context.iter().find(|asserted| key.is(asserted.name)) else {
+            return Values::Absent;
+        };
+        match &found.values {
+            AssertedValues::One(value) => Values::text(Some(value)),
+            AssertedValues::Many(values) => Values::texts(values.iter().copied()),
+        }
+    }
+}
+
+pub(super) fn flag<'v>(value: Option<bool>) -> Values<'v> {
+    value.map_or(Values::Absent, |value| Values::One(Scalar::Bool(value)))
+}
+
+pub(super) fn account(text: Option<&str>) -> Values<'_> {
+    Values::text(text)
+}
+
+/// The values of pairs with this name; several when names differ in case alone.
+pub(super) fn pairs<'v>(pairs: impl Iterator<Item = (&'v str, &'v str)>, name: &str) -> Values<'v> {
+    let mut found =
+        pairs.filter(|(other, _)| same(other, name)).map(|(_, value)| Scalar::Text(value));
+    match (found.next(), found.next()) {
+        (None, _) => Values::Absent,
+        (Some(value), None) => Values::One(value),
+        (Some(first), Some(second)) => {
+            Values::Each([first, second].into_iter().chain(found).collect::<Many<'_>>())
+        }
+    }
+}
+
+fn overridden<'v>(key: &ConditionKey, value: &'v OverrideValue) -> Values<'v> {
+    match value {
+        OverrideValue::Absent => Values::Absent,
+        OverrideValue::One(value) => {
+            let multivalued = find(&key.name.to_lowercase()).is_some_and(|row| row.multivalued);
+            if multivalued { Values::texts([value.as_str()]) } else { Values::text(Some(value)) }
+        }
+        OverrideValue::Many(values) => Values::texts(values.iter().map(String::as_str)),
+    }
+}

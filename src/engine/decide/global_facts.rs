@@ -1,0 +1,135 @@
+//! Values of `aws:` condition keys.
+//!
+//! Source: IAM User Guide, "AWS global condition context keys", "IAM policy elements: Variables and
+//! tags" (values of the principal keys).
+
+use super::facts::{Facts, account, flag, pairs};
+use super::resource::Resource;
+use crate::engine::kms::action::Action;
+use crate::engine::kms::condition_key::RequestKey;
+use crate::engine::term::account::AccountId;
+use crate::engine::term::condition_key::{ConditionKey, KeySource};
+use crate::engine::term::principal::Principal;
+use crate::engine::term::values::{Scalar, Values};
+
+impl Facts<'_, '_> {
+    /// `aws:` keys; `None` for other keys.
+    pub(super) fn global(&self, source: KeySource, key: &ConditionKey) -> Option<Values<'_>> {
+        use KeySource as S;
+        let principal = &self.caller.principal;
+        let service = if let Principal::Service { name } = principal { Some(*name) } else { None };
+        Some(match source {
+            S::CurrentTime => Values::One(Scalar::Time(self.request.now)),
+            S::EpochTime => Values::One(Scalar::Integer(self.request.now.seconds())),
+            S::PrincipalAccount => account(principal.account_text()),
+            S::PrincipalArn => match principal {
+                Principal::Service { .. } => Values::Absent,
+                Principal::Session { .. } => {
+                    self.caller.role_arn.map_or(Values::Unknown, |arn| Values::text(Some(arn)))
+                }
+                _ => Values::text(Some(principal.text())),
+            },
+            S::PrincipalIsAwsService => flag(Some(service.is_some())),
+            S::PrincipalServiceName => Values::text(service),
+            S::PrincipalServiceNamesList => Values::texts(service),
+            S::PrincipalType => Values::text(match principal {
+                Principal::Root { .. } => Some("Account"),
+                Principal::User { .. } => Some("User"),
+                Principal::Federated { .. } => Some("FederatedUser"),
+                Principal::Session { .. } => Some("AssumedRole"),
+                Principal::Service { .. } => None,
+            }),
+            S::UserId => self.user_id(),
+            S::UserName => Values::text(match principal {
+                Principal::User { name, .. } => Some(name),
+                _ => None,
+            }),
+            S::PrincipalOrgId => self.organization_id(self.caller.account(), key),
+            S::PrincipalOrgPaths => self.organization_path(self.caller.account(), key),
+            S::ResourceOrgId => self.organization_id(self.resource.account(), key),
+            S::ResourceOrgPaths => self.organization_path(self.resource.account(), key),
+            S::ResourceAccount => self.resource_account(),
+            S::RequestedRegion => Values::text(self.region),
+            S::SecureTransport => match self.asserted(key) {
+                Values::Absent => Values::text(Some("true")),
+                asserted => asserted,
+            },
+            S::SourceIdentity => Values::text(self.request.source_identity),
+            S::TagKeys => self.when(RequestKey::TagKeys, || {
+                let tags = self.parameters().tags.iter().map(|(name, _)| *name);
+                let names = self.parameters().tag_keys.iter().copied();
+                if self.action == Action::UntagResource {
+                    Values::texts(names)
+                } else {
+                    Values::texts(tags)
+                }
+            }),
+            S::ViaAwsService => flag(Some(self.request.via_service.is_some())),
+            _ => return None,
+        })
+    }
+
+    fn resource_account(&self) -> Values<'_> {
+        match self.resource {
+            Resource::Key(key) => account(key.arn.split(':').nth(4)),
+            Resource::Alias { arn, .. } => account(arn.split(':').nth(4)),
+            Resource::NewKey { arn } => account(arn.split(':').nth(4)),
+            Resource::UnknownKey { .. } | Resource::Any { .. } | Resource::RetiringPrincipal(_) => {
+                Values::Absent
+            }
+        }
+    }
+
+    /// Source: IAM User Guide, "IAM policy elements: Variables and tags" (values of the principal
+    /// key `aws:userid`).
+    fn user_id(&self) -> Values<'_> {
+        if let Some(id) = self.request.user_id {
+            return Values::text(Some(id));
+        }
+        let own = self.caller.identity.and_then(|identity| identity.unique_id.as_deref());
+        match self.caller.principal {
+            Principal::Root { .. } => account(self.caller.principal.account_text()),
+            Principal::User { .. } => own.map_or(Values::Unknown, |id| Values::text(Some(id))),
+            Principal::Session { session, .. } => {
+                let compose = || own.map(|role| format!("{role}:{session}"));
+                self.user_id
+                    .get_or_init(compose)
+                    .as_deref()
+                    .map_or(Values::Unknown, |id| Values::text(Some(id)))
+            }
+            Principal::Federated { account, name, .. } => {
+                let compose = || Some(format!("{account}:{name}"));
+                Values::text(self.user_id.get_or_init(compose).as_deref())
+            }
+            Principal::Service { .. } => Values::Absent,
+        }
+    }
+
+    /// Derived for accounts that the set's organization holds, else what the caller asserts.
+    fn organization_id(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
+        let organization = self.snapshot.organization.as_ref();
+        match organization.filter(|organization| {
+            account.is_some_and(|id| organization.accounts.contains_key(&id))
+        }) {
+            Some(organization) => Values::text(Some(&organization.id)),
+            None => self.asserted(key),
+        }
+    }
+
+    fn organization_path(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
+        let organization = self.snapshot.organization.as_ref();
+        match organization.and_then(|organization| organization.accounts.get(&account?)) {
+            Some(member) => Values::texts([&*member.path]),
+            None => self.asserted(key),
+        }
+    }
+
+    pub(super) fn principal_tag(&self, name: &str) -> Values<'_> {
+        let session = pairs(self.request.session_tags.iter().copied(), name);
+        if session != Values::Absent {
+            return session;
+        }
+        let tags = self.caller.identity.map_or(&[][..], |identity| &identity.tags);
+        pairs(tags.iter().map(|(name, value)| (&**name, &**value)), name)
+    }
+}

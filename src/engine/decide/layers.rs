@@ -1,0 +1,216 @@
+//! What each layer of policies says of one authorization.
+
+use super::caller::{Caller, Naming, Namings};
+use super::combine::Says;
+use super::decision::{Layer, Matched};
+use super::facts::Facts;
+use super::observer::{Observer, SeenStatement};
+use crate::engine::evaluation::RamPolicy;
+use crate::engine::policy::Policy;
+use crate::engine::policy::arn_pattern::Target;
+use crate::engine::policy::statement::{Effect, Principals};
+use crate::engine::snapshot::{Attached, Key};
+use crate::engine::term::truth::Truth;
+
+/// One authorization, ready for the layers.
+pub(super) struct Question<'a, 'f, O> {
+    /// What it is asked with.
+    pub facts: &'f Facts<'a, 'f>,
+    /// What `Resource` elements are matched against.
+    pub target: Target<'f>,
+    /// Who listens.
+    pub observer: &'f mut O,
+}
+
+/// What one layer says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found<'a> {
+    /// A Deny that applies or may apply.
+    pub denies: Option<Matched<'a>>,
+    /// An Allow that names the caller itself or everyone, or has no principal.
+    pub direct: Option<Matched<'a>>,
+    /// An Allow that names the role or user behind a session.
+    pub behind: Option<Matched<'a>>,
+    /// An Allow that names the account.
+    pub account: Option<Matched<'a>>,
+}
+
+impl<'a> Found<'a> {
+    /// An Allow, however it names the caller.
+    #[must_use]
+    pub(super) fn allows(&self) -> Option<Matched<'a>> {
+        self.direct.or(self.behind).or(self.account)
+    }
+
+    /// What a layer says that must allow.
+    #[must_use]
+    pub(super) fn says(&self) -> Says<'a> {
+        self.allows().map_or(Says::Silent, Says::Allows)
+    }
+
+    fn verdict(&self) -> &'static str {
+        match self {
+            Self { denies: Some(_), .. } => "denies",
+            Self { direct: Some(_), .. } | Self { behind: Some(_), .. } => "allows",
+            Self { account: Some(_), .. } => "allows through the account",
+            _ => "is silent",
+        }
+    }
+}
+
+impl<'a, O: Observer> Question<'a, '_, O> {
+    fn caller(&self) -> &Caller<'a> {
+        self.facts.caller
+    }
+
+    /// The key policy and the `AWS_RAM` policy of a key.
+    pub(super) fn key_policy(
+        &mut self,
+        key: &'a Key,
+        allows_by: fn(&Caller<'_>, Namings) -> Namings,
+    ) -> Found<'a> {
+        let mut found = Found::default();
+        self.scan(Layer::KeyPolicy, "default", &key.policy, allows_by, &mut found);
+        if let Some(policy) = &key.ram_policy {
+            let mut shared = Found::default();
+            self.scan(Layer::KeyPolicy, "AWS_RAM", policy, allows_by, &mut shared);
+            found.denies = found.denies.or(shared.denies);
+            if self.facts.snapshot.evaluation.ram_policy == RamPolicy::Statements {
+                found.direct = found.direct.or(shared.direct);
+                found.behind = found.behind.or(shared.behind);
+                found.account = found.account.or(shared.account);
+            }
+        }
+        self.observer.layer(Layer::KeyPolicy, found.verdict());
+        found
+    }
+
+    /// Policies that count together: one Allow among them is enough.
+    pub(super) fn together(&mut self, layer: Layer, policies: &'a [Attached]) -> Found<'a> {
+        let mut found = Found::default();
+        for attached in policies {
+            self.scan(layer, &attached.id, &attached.policy, every_naming, &mut found);
+        }
+        self.observer.layer(layer, found.verdict());
+        found
+    }
+
+    /// Session policies of the request.
+    pub(super) fn session_policies(&mut self) -> Found<'a> {
+        let mut found = Found::default();
+        for (index, policy) in self.facts.request.session_policies.iter().enumerate() {
+            let id = SESSION_POLICY_IDS.get(index).copied().unwrap_or("sessionPolicies[…]");
+            self.scan(Layer::Session, id, policy, every_naming, &mut found);
+        }
+        self.observer.layer(Layer::Session, found.verdict());
+        found
+    }
+
+    /// A policy that stands alone.
+    pub(super) fn alone(&mut self, layer: Layer, id: &'a str, policy: &'a Policy) -> Found<'a> {
+        let mut found = Found::default();
+        self.scan(layer, id, policy, every_naming, &mut found);
+        self.observer.layer(layer, found.verdict());
+        found
+    }
+
+    /// A level of an organization that limits: adds its Deny, says whether it allows.
+    pub(super) fn level(
+        &mut self,
+        layer: Layer,
+        policies: &'a [Attached],
+        denies: &mut Option<Matched<'a>>,
+    ) -> bool {
+        let mut found = Found::default();
+        for attached in policies {
+            self.scan(layer, &attached.id, &attached.policy, every_naming, &mut found);
+        }
+        *denies = denies.or(found.denies);
+        found.allows().is_some()
+    }
+
+    fn scan(
+        &mut self,
+        layer: Layer,
+        policy_id: &'a str,
+        policy: &'a Policy,
+        allows_by: fn(&Caller<'_>, Namings) -> Namings,
+        found: &mut Found<'a>,
+    ) {
+        let facts = self.facts;
+        let evaluation = &facts.snapshot.evaluation;
+        let in_key_policy = layer == Layer::KeyPolicy;
+        for statement in policy.statements.iter().filter(|s| s.actions.contains(facts.action)) {
+            let bearer = statement.principals == Principals::Bearer;
+            let (principal, namings) = match statement.effect {
+                Effect::Deny => (
+                    self.caller().denied_among(&statement.principals, evaluation),
+                    Namings::default(),
+                ),
+                Effect::Allow if bearer => (Truth::True, Namings::default()),
+                Effect::Allow => {
+                    let namings = self.caller().named_among(&statement.principals, evaluation);
+                    let namings = allows_by(self.caller(), namings);
+                    ((!namings.is_empty()).into(), namings)
+                }
+            };
+            let outcome = if principal == Truth::False {
+                Truth::False
+            } else {
+                principal.and(statement.applies(
+                    facts.action,
+                    &self.target,
+                    facts,
+                    in_key_policy,
+                    evaluation,
+                ))
+            };
+            self.observer.statement(&SeenStatement {
+                layer,
+                policy_id,
+                statement,
+                principal,
+                outcome,
+                target: &self.target,
+                facts,
+            });
+            let matched = Matched { layer, policy_id, statement: Some(statement) };
+            match (statement.effect, outcome) {
+                (_, Truth::False) | (Effect::Allow, Truth::Unsure) => {}
+                (Effect::Deny, Truth::True | Truth::Unsure) => {
+                    found.denies.get_or_insert(matched);
+                }
+                (Effect::Allow, Truth::True) => {
+                    if bearer || namings.has(Naming::Star) || namings.has(Naming::Exact) {
+                        found.direct.get_or_insert(matched);
+                    }
+                    if namings.has(Naming::Behind) {
+                        found.behind.get_or_insert(matched);
+                    }
+                    if namings.has(Naming::Account) {
+                        found.account.get_or_insert(matched);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// However an Allow names the caller, it counts.
+pub(super) fn every_naming(_: &Caller<'_>, namings: Namings) -> Namings {
+    namings
+}
+
+/// The names of session policies in reasons: a request has at most ten.
+const SESSION_POLICY_IDS: [&str; 10] = [
+    "sessionPolicies[0]",
+    "sessionPolicies[1]",
+    "sessionPolicies[2]",
+    "sessionPolicies[3]",
+    "sessionPolicies[4]",
+    "sessionPolicies[5]",
+    "sessionPolicies[6]",
+    "sessionPolicies[7]",
+    "sessionPolicies[8]",
+    "sessionPolicies[9]",
+];

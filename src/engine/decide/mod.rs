@@ -1,0 +1,286 @@
+//! From a snapshot and a request to a decision.
+
+pub mod caller;
+pub mod combine;
+pub mod decision;
+pub mod explain;
+pub mod facts;
+mod global_facts;
+mod grants;
+mod guardrails;
+mod kms_facts;
+mod layers;
+mod legs;
+pub mod message;
+pub mod observer;
+pub mod resource;
+mod retire;
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use self::caller::{Caller, Naming, Namings};
+use self::combine::{GrantSays, KeySays, Path, Verdicts, combine};
+use self::decision::{Answer, Decision, Denial, Layer, Leg, Missing};
+use self::explain::Explanation;
+use self::facts::Facts;
+use self::grants::SourceArns;
+use self::layers::{Found, Question, every_naming};
+use self::legs::{Authorization, authorizations};
+use self::observer::{Observer, Silent};
+use self::resource::{Locator, Resource};
+use super::evaluation::{AuthBeforeState, Profile};
+use super::kms::action::Action;
+use super::kms::key_state::{StateRefusal, outcome};
+use super::snapshot::Snapshot;
+use super::term::key_id::is_reserved_alias;
+use super::term::principal::Principal;
+use super::term::request::{Asked, InvalidRequest, Request};
+
+/// Decides.
+///
+/// # Errors
+///
+/// The request does not fit the snapshot: no Region can be told, or the role behind the session is
+/// another one.
+pub fn decide<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+) -> Result<Answer<'a>, InvalidRequest> {
+    observed(snapshot, request, &mut Silent)
+}
+
+/// Decides, and tells how.
+///
+/// # Errors
+///
+/// As [`decide`].
+pub fn explain<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+) -> Result<(Answer<'a>, Explanation), InvalidRequest> {
+    let mut listener = explain::Listener::default();
+    let answer = observed(snapshot, request, &mut listener)?;
+    Ok((answer, listener.finish()))
+}
+
+fn observed<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    observer: &mut impl Observer,
+) -> Result<Answer<'a>, InvalidRequest> {
+    let caller = Caller::find(snapshot, request)?;
+    let locator = Locator { snapshot, request, caller: &caller };
+    let authorizations = authorizations(&locator)?;
+    let mut decide_all = |source_arns: SourceArns| {
+        authorizations
+            .iter()
+            .map(|authorization| {
+                let decision =
+                    decide_leg(snapshot, request, &caller, authorization, source_arns, observer);
+                Leg {
+                    action: authorization.action,
+                    resource: name(&authorization.resource),
+                    decision,
+                }
+            })
+            .collect()
+    };
+    let mut answer = Answer {
+        principal: request.principal.text(),
+        legs: decide_all(SourceArns::Whichever),
+        by_operation: matches!(request.asked, Asked::Operation(_)),
+        key_arn: authorizations.iter().find_map(|authorization| match authorization.resource {
+            Resource::Key(key) => Some(&*key.arn),
+            _ => None,
+        }),
+        dry_run: request.dry_run,
+    };
+    if request.asked_re_encrypt() && source_arns_differ(snapshot, &answer) {
+        for source_arns in [SourceArns::With, SourceArns::Without] {
+            answer.legs = decide_all(source_arns);
+            if answer.verdict() == decision::Verdict::Allowed {
+                return Ok(answer);
+            }
+        }
+        if let Some(leg) = answer.legs.last_mut() {
+            leg.decision = Decision::Deny(Denial::Implicit(Missing::SourceArnDiffers));
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether both keys of ReEncrypt are open through grants, of which one alone carries a source ARN.
+///
+/// Source: AWS KMS API Reference, `ReEncrypt` (grants with a source ARN constraint).
+fn source_arns_differ(snapshot: &Snapshot, answer: &Answer<'_>) -> bool {
+    let carries = |leg: &Leg<'_>| {
+        let by = leg.decision.basis().find(|matched| matched.layer == Layer::Grant)?;
+        Some(snapshot.grants.find(&leg.resource, by.policy_id)?.source_arn.is_some())
+    };
+    let [from, to] = answer.legs.as_slice() else { return false };
+    matches!((carries(from), carries(to)), (Some(from), Some(to)) if from != to)
+}
+
+fn name<'a>(resource: &Resource<'a>) -> Cow<'a, str> {
+    match resource {
+        Resource::Key(key) => Cow::Borrowed(&key.arn),
+        Resource::UnknownKey { arn, .. } | Resource::Alias { arn, .. } => arn.clone(),
+        Resource::NewKey { arn } => Cow::Owned(arn.clone()),
+        Resource::Any { .. } => Cow::Borrowed("*"),
+        Resource::RetiringPrincipal(arn) => Cow::Borrowed(arn.unwrap_or("*")),
+    }
+}
+
+fn decide_leg<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    caller: &Caller<'a>,
+    authorization: &Authorization<'a>,
+    source_arns: SourceArns,
+    observer: &mut impl Observer,
+) -> Decision<'a> {
+    let mut facts = Facts {
+        snapshot,
+        request,
+        caller,
+        action: authorization.action,
+        resource: &authorization.resource,
+        region: Some(authorization.region),
+        leg: authorization.facts,
+        user_id: OnceCell::new(),
+    };
+    let decision = match authorization.resource {
+        Resource::UnknownKey { foreign, .. } => Decision::Deny(Denial::Implicit(if foreign {
+            Missing::UnknownForeignKey
+        } else {
+            Missing::UnknownKey
+        })),
+        Resource::Key(key) if authorization.action == Action::RetireGrant => {
+            retire::decide(&mut facts, key, observer)
+        }
+        Resource::Key(key) => {
+            let refusal = outcome(authorization.action, &key.facts(), authorization.role).err();
+            match (refusal, snapshot.evaluation.auth_before_state) {
+                (Some(refusal), AuthBeforeState::No) => Decision::Deny(Denial::KeyState(refusal)),
+                (refusal, _) => after_state(authorized(&facts, source_arns, observer), refusal),
+            }
+        }
+        _ => authorized(&facts, source_arns, observer),
+    };
+    observer.leg(&facts, &decision);
+    decision
+}
+
+/// What is authorized may still be impossible in the key's state.
+fn after_state<'a>(decision: Decision<'a>, refusal: Option<StateRefusal>) -> Decision<'a> {
+    match (decision, refusal) {
+        (Decision::Allow(_), Some(refusal)) => Decision::Deny(Denial::KeyState(refusal)),
+        (decision, _) => decision,
+    }
+}
+
+/// Asks every layer, then combines.
+fn authorized<'a>(
+    facts: &Facts<'a, '_>,
+    source_arns: SourceArns,
+    observer: &mut impl Observer,
+) -> Decision<'a> {
+    let caller = facts.caller;
+    let mut question = Question { facts, target: target(facts), observer };
+    let guard = guardrails::guardrails(&mut question);
+    let key = match facts.resource {
+        Resource::Key(key) => {
+            let allows_by = if caller.is_bare_federated() { exact_naming } else { every_naming };
+            Some((*key, question.key_policy(key, allows_by)))
+        }
+        _ => None,
+    };
+    let (own_denies, limits) = guardrails::own_policies(&mut question);
+    let key_denies = key.and_then(|(_, found)| found.denies);
+    let (grants, own_grants) = match key {
+        Some((key, _)) => grants::applicable(facts, key, source_arns, question.observer),
+        None => Default::default(),
+    };
+    let account = caller.account();
+    let path = match (key, &caller.principal) {
+        (Some((_, found)), Principal::Service { .. }) => {
+            Path::Service { key_policy: found.direct, grant: grants.direct }
+        }
+        (None, _) => Path::NoKey(limits),
+        (Some((key, found)), _) if Some(key.account) == account => Path::SameAccount {
+            key: key_says(found, grants),
+            limits,
+            dual_control: facts.snapshot.evaluation.profile == Profile::DualControl,
+        },
+        (Some((_, found)), _) => {
+            Path::CrossAccount { key: key_says(found, grants), own_grants, limits }
+        }
+    };
+    combine(Verdicts {
+        denied: guard.denies.or(key_denies).or(own_denies),
+        barred: barred(facts).or(guard.missing),
+        path,
+    })
+}
+
+fn target<'f>(facts: &Facts<'_, 'f>) -> super::policy::arn_pattern::Target<'f> {
+    match facts.resource {
+        // Only CreateKey knows a resource narrower than `*`: all of an account.
+        Resource::Any { .. } if facts.action != Action::CreateKey => {
+            super::policy::arn_pattern::Target([""; 6])
+        }
+        resource => resource.target(),
+    }
+}
+
+fn key_says<'a>(found: Found<'a>, grants: GrantSays<'a>) -> KeySays<'a> {
+    KeySays { direct: found.direct, behind: found.behind, account: found.account, grants }
+}
+
+fn exact_naming(_: &Caller<'_>, namings: Namings) -> Namings {
+    let mut exact = Namings::default();
+    if namings.has(Naming::Exact) {
+        exact.insert(Naming::Exact);
+    }
+    exact
+}
+
+/// What customers cannot do with keys that AWS manages.
+///
+/// Source: AWS KMS Developer Guide, "AWS KMS keys" (AWS managed keys).
+const KEPT_BY_AWS: [Action; 7] = [
+    Action::PutKeyPolicy,
+    Action::CreateAlias,
+    Action::UpdateAlias,
+    Action::DeleteAlias,
+    Action::TagResource,
+    Action::UntagResource,
+    Action::ScheduleKeyDeletion,
+];
+
+/// What keeps a request out whatever the policies say.
+fn barred(facts: &Facts<'_, '_>) -> Option<Missing> {
+    if facts.caller.unknown {
+        return Some(Missing::UnknownPrincipal);
+    }
+    let foreign = match facts.resource {
+        Resource::RetiringPrincipal(Some(arn)) => {
+            super::term::arn::Arn::parse(arn).and_then(|arn| arn.account_id())
+                != facts.caller.account()
+        }
+        resource => resource
+            .account()
+            .is_some_and(|owner| facts.caller.account().is_some_and(|own| own != owner)),
+    };
+    if foreign && !(facts.action.cross_account() && facts.resource.key().is_some()) {
+        return Some(Missing::CrossAccount);
+    }
+    match facts.resource {
+        Resource::Alias { arn, .. } if is_reserved_alias(arn) => Some(Missing::ReservedAlias),
+        Resource::Key(key) if key.aws_managed && KEPT_BY_AWS.contains(&facts.action) => {
+            Some(Missing::AwsManaged)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,243 @@
+//! What an authorization is about: a key, an alias, or nothing in particular.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::caller::Caller;
+use crate::engine::policy::arn_pattern::Target;
+use crate::engine::snapshot::{Key, Snapshot};
+use crate::engine::term::account::AccountId;
+use crate::engine::term::arn::Arn;
+use crate::engine::term::key_id::KeyId;
+use crate::engine::term::request::{InvalidRequest, Request};
+
+/// What an authorization is about.
+#[derive(Clone, Debug)]
+pub enum Resource<'a> {
+    /// A key of the set.
+    Key(&'a Key),
+    /// A key, or an alias of one, that the set does not have.
+    UnknownKey {
+        /// Its ARN, or the ARN of the alias.
+        arn: Cow<'a, str>,
+        /// Of another account than the caller's.
+        foreign: bool,
+    },
+    /// An alias as such.
+    Alias {
+        /// Its ARN.
+        arn: Cow<'a, str>,
+        /// Its account.
+        account: AccountId,
+    },
+    /// A key that is being made.
+    NewKey {
+        /// `arn:…:key/*`.
+        arn: String,
+    },
+    /// No resource. KMS accepts `*`, and for CreateKey all of an account.
+    Any {
+        /// `arn:…:*` of the caller's account.
+        arn: String,
+    },
+    /// The principal that ListRetirableGrants names.
+    RetiringPrincipal(Option<&'a str>),
+}
+
+impl Resource<'_> {
+    /// The parts that `Resource` elements are matched against.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        let text = match self {
+            Self::Key(key) => &*key.arn,
+            Self::UnknownKey { arn, .. } | Self::Alias { arn, .. } => arn,
+            Self::NewKey { arn } | Self::Any { arn } => arn,
+            Self::RetiringPrincipal(arn) => arn.unwrap_or_default(),
+        };
+        Arn::parse(text).map_or(Target([""; 6]), |arn| Target(arn.parts()))
+    }
+
+    /// The account that owns it.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Key(key) => Some(key.account),
+            Self::Alias { account, .. } => Some(*account),
+            Self::NewKey { arn } => Arn::parse(arn).and_then(|arn| arn.account_id()),
+            Self::UnknownKey { .. } | Self::Any { .. } | Self::RetiringPrincipal(_) => None,
+        }
+    }
+
+    /// The key, if it is one of the set.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        if let Self::Key(key) = self { Some(key) } else { None }
+    }
+}
+
+/// Finds keys and aliases for one caller.
+pub struct Locator<'a, 'c> {
+    /// The set.
+    pub snapshot: &'a Snapshot,
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// The caller.
+    pub caller: &'c Caller<'a>,
+}
+
+/// A key that was found, or not.
+#[derive(Clone, Debug)]
+pub struct Located<'a> {
+    /// The key.
+    pub resource: Resource<'a>,
+    /// Its Region.
+    pub region: &'a str,
+    /// The alias by which the request named it.
+    pub alias: Option<&'a str>,
+}
+
+type ArnText = SmallVec<[u8; 192]>;
+
+impl<'a> Locator<'a, '_> {
+    /// The key that a `KeyId` parameter names.
+    ///
+    /// Source: AWS KMS Developer Guide, "Key identifiers (KeyId)".
+    ///
+    /// # Errors
+    ///
+    /// No Region, or no account, can be told.
+    pub fn key(&self, id: &KeyId<'a>, field: &str) -> Result<Located<'a>, InvalidRequest> {
+        let alias = id.alias_name();
+        let region = match id.home() {
+            Some((_, region)) => region,
+            None => self.region()?,
+        };
+        let (found, arn): (Option<&'a Key>, Cow<'a, str>) = match id {
+            KeyId::Arn(arn) => (self.snapshot.keys.get(arn.text), arn.text.into()),
+            KeyId::AliasArn(arn) => (self.behind(arn.text), arn.text.into()),
+            KeyId::Id(id) => {
+                let text = self.local(region, "key/", id, field)?;
+                let arn = as_text(&text);
+                (self.snapshot.keys.get(arn), arn.to_owned().into())
+            }
+            KeyId::AliasName(name) => {
+                let text = self.local(region, "", name, field)?;
+                let arn = as_text(&text);
+                (self.behind(arn), arn.to_owned().into())
+            }
+        };
+        let account = id.home().map(|(account, _)| account).or(self.caller.account());
+        let resource = match found {
+            Some(key) => Resource::Key(key),
+            None => Resource::UnknownKey { foreign: account != self.caller.account(), arn },
+        };
+        Ok(Located { resource, region, alias })
+    }
+
+    /// The key with the id of `key` in another Region.
+    #[must_use]
+    pub fn twin(&self, key: &Key, region: &'a str) -> Located<'a> {
+        let arn = format!("arn:{}:kms:{region}:{}:key/{}", key.partition(), key.account, key.id());
+        let foreign = Some(key.account) != self.caller.account();
+        let resource = match self.snapshot.keys.get(arn.as_str()) {
+            Some(key) => Resource::Key(key),
+            None => Resource::UnknownKey { arn: arn.into(), foreign },
+        };
+        Located { resource, region, alias: None }
+    }
+
+    /// The key behind an alias of the set.
+    fn behind(&self, alias_arn: &str) -> Option<&'a Key> {
+        self.snapshot.aliases.get(alias_arn).and_then(|arn| self.snapshot.keys.get(arn))
+    }
+
+    /// An alias of the caller's account, by name.
+    ///
+    /// # Errors
+    ///
+    /// No Region, or no account, can be told.
+    pub fn alias(
+        &self,
+        name: &str,
+        field: &str,
+    ) -> Result<(Resource<'a>, &'a str), InvalidRequest> {
+        let region = self.region()?;
+        let text = self.local(region, "", name, field)?;
+        let account = self.account(field)?;
+        Ok((Resource::Alias { arn: as_text(&text).to_owned().into(), account }, region))
+    }
+
+    /// The key behind an alias, or an unknown key that is named after the alias.
+    #[must_use]
+    pub fn target_of(&self, alias: &Resource<'a>, region: &'a str) -> Located<'a> {
+        let arn = match alias {
+            Resource::Alias { arn, .. } => arn.clone(),
+            _ => Cow::Borrowed(""),
+        };
+        let resource = match self.behind(&arn) {
+            Some(key) => Resource::Key(key),
+            None => Resource::UnknownKey { arn, foreign: false },
+        };
+        Located { resource, region, alias: None }
+    }
+
+    /// Region of the endpoint that was called.
+    ///
+    /// # Errors
+    ///
+    /// Neither the request nor the configuration says, and the keys lie in several Regions.
+    pub fn region(&self) -> Result<&'a str, InvalidRequest> {
+        let told = self.request.region.or(self.snapshot.default_region.as_deref());
+        told.or(self.snapshot.only_region.as_deref()).ok_or_else(|| {
+            InvalidRequest::new(
+                "region",
+                "no Region: give `region`, start with `--region`, or name the key by its ARN",
+            )
+        })
+    }
+
+    /// The caller's account.
+    ///
+    /// # Errors
+    ///
+    /// A service has none.
+    pub fn account(&self, field: &str) -> Result<AccountId, InvalidRequest> {
+        self.caller.account().ok_or_else(|| {
+            InvalidRequest::new(
+                field,
+                "a service has no account of its own: name the key by its ARN",
+            )
+        })
+    }
+
+    /// `arn:…:kms:REGION:ACCOUNT:` of the caller, and then `kind` and `name`.
+    fn local(
+        &self,
+        region: &str,
+        kind: &str,
+        name: &str,
+        field: &str,
+    ) -> Result<ArnText, InvalidRequest> {
+        let account = self.account(field)?;
+        let partition = self.caller.partition().unwrap_or("aws");
+        let mut text = ArnText::new();
+        for part in ["arn:", partition, ":kms:", region, ":", account.as_str(), ":", kind, name] {
+            text.extend_from_slice(part.as_bytes());
+        }
+        Ok(text)
+    }
+
+    /// `arn:…:REST` in the caller's account and a Region.
+    #[must_use]
+    pub fn in_account(&self, region: &str, rest: &str) -> String {
+        let partition = self.caller.partition().unwrap_or("aws");
+        let account = self.caller.account();
+        let account = account.as_ref().map_or("", AccountId::as_str);
+        format!("arn:{partition}:kms:{region}:{account}:{rest}")
+    }
+}
+
+fn as_text(bytes: &ArnText) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}

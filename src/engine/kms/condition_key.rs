@@ -1,0 +1,214 @@
+//! The condition keys that KMS and AWS define.
+//!
+//! Source: AWS KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global condition
+//! context keys".
+
+/// Condition keys that a request has for some actions alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the variants are the names of the condition keys")]
+pub enum RequestKey {
+    BypassPolicyLockoutSafetyCheck,
+    CallerAccount,
+    DataKeyPairSpec,
+    EncryptionAlgorithm,
+    EncryptionContext,
+    EncryptionContextKeys,
+    ExpirationModel,
+    GrantConstraintSourceArn,
+    GrantConstraintType,
+    GrantIsForAwsResource,
+    GrantOperations,
+    GranteePrincipal,
+    GranteeServicePrincipal,
+    KeyAgreementAlgorithm,
+    MacAlgorithm,
+    MessageType,
+    PolicyName,
+    PrimaryRegion,
+    ReEncryptOnSameKey,
+    RecipientAttestation,
+    ReplicaRegion,
+    RequestAlias,
+    RequestTag,
+    RetiringPrincipal,
+    RetiringServicePrincipal,
+    RotationPeriodInDays,
+    ScheduleKeyDeletionPendingWindowInDays,
+    SigningAlgorithm,
+    TagKeys,
+    TrailingDaysWithoutKeyUsage,
+    ValidTo,
+    ViaService,
+    WrappingAlgorithm,
+    WrappingKeySpec,
+}
+
+/// Where the value of a condition key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Supplier {
+    /// The service derives it: callers cannot assert it.
+    Derived,
+    /// The caller asserts it.
+    Asserted,
+    /// Derived where the policy set knows, else asserted.
+    Either,
+}
+
+/// What is known of a condition key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its name; a family ends with `:` or `/`.
+    pub name: &'static str,
+    /// Whether it may have several values.
+    pub multivalued: bool,
+    /// Where its value comes from.
+    pub supplier: Supplier,
+}
+
+const fn derived(name: &'static str) -> KeyRow {
+    KeyRow { name, multivalued: false, supplier: Supplier::Derived }
+}
+
+const fn asserted(name: &'static str) -> KeyRow {
+    KeyRow { name, multivalued: false, supplier: Supplier::Asserted }
+}
+
+const fn either(name: &'static str) -> KeyRow {
+    KeyRow { name, multivalued: false, supplier: Supplier::Either }
+}
+
+const fn many(row: KeyRow) -> KeyRow {
+    KeyRow { multivalued: true, ..row }
+}
+
+/// All condition keys of KMS, and the global ones.
+pub const CONDITION_KEYS: &[KeyRow] = &[
+    derived("kms:BypassPolicyLockoutSafetyCheck"),
+    derived("kms:CallerAccount"),
+    derived("kms:CustomerMasterKeySpec"),
+    derived("kms:CustomerMasterKeyUsage"),
+    derived("kms:DataKeyPairSpec"),
+    derived("kms:EncryptionAlgorithm"),
+    derived("kms:EncryptionContext:"),
+    many(derived("kms:EncryptionContextKeys")),
+    derived("kms:ExpirationModel"),
+    derived("kms:GrantConstraintSourceArn"),
+    derived("kms:GrantConstraintType"),
+    derived("kms:GrantIsForAWSResource"),
+    many(derived("kms:GrantOperations")),
+    derived("kms:GranteePrincipal"),
+    derived("kms:GranteeServicePrincipal"),
+    derived("kms:KeyAgreementAlgorithm"),
+    derived("kms:KeyOrigin"),
+    derived("kms:KeySpec"),
+    derived("kms:KeyUsage"),
+    derived("kms:MacAlgorithm"),
+    derived("kms:MessageType"),
+    derived("kms:MultiRegion"),
+    derived("kms:MultiRegionKeyType"),
+    derived("kms:PolicyName"),
+    derived("kms:PrimaryRegion"),
+    derived("kms:ReEncryptOnSameKey"),
+    derived("kms:RecipientAttestation:"),
+    derived("kms:ReplicaRegion"),
+    derived("kms:RequestAlias"),
+    many(derived("kms:ResourceAliases")),
+    derived("kms:RetiringPrincipal"),
+    derived("kms:RetiringServicePrincipal"),
+    derived("kms:RotationPeriodInDays"),
+    derived("kms:ScheduleKeyDeletionPendingWindowInDays"),
+    derived("kms:SigningAlgorithm"),
+    derived("kms:TrailingDaysWithoutKeyUsage"),
+    derived("kms:ValidTo"),
+    derived("kms:ViaService"),
+    derived("kms:WrappingAlgorithm"),
+    derived("kms:WrappingKeySpec"),
+    asserted("aws:AssumedRoot"),
+    many(asserted("aws:CalledVia")),
+    asserted("aws:CalledViaFirst"),
+    asserted("aws:CalledViaLast"),
+    asserted("aws:ChatbotSourceArn"),
+    derived("aws:CurrentTime"),
+    asserted("aws:Ec2InstanceSourcePrivateIPv4"),
+    asserted("aws:Ec2InstanceSourceVpc"),
+    derived("aws:EpochTime"),
+    asserted("aws:FederatedProvider"),
+    asserted("aws:IsMcpServiceAction"),
+    asserted("aws:MultiFactorAuthAge"),
+    asserted("aws:MultiFactorAuthPresent"),
+    derived("aws:PrincipalAccount"),
+    derived("aws:PrincipalArn"),
+    derived("aws:PrincipalIsAWSService"),
+    either("aws:PrincipalOrgID"),
+    many(either("aws:PrincipalOrgPaths")),
+    derived("aws:PrincipalServiceName"),
+    many(derived("aws:PrincipalServiceNamesList")),
+    derived("aws:PrincipalTag/"),
+    derived("aws:PrincipalType"),
+    derived("aws:RequestTag/"),
+    derived("aws:RequestedRegion"),
+    derived("aws:ResourceAccount"),
+    either("aws:ResourceOrgID"),
+    many(either("aws:ResourceOrgPaths")),
+    derived("aws:ResourceTag/"),
+    asserted("aws:SecureTransport"),
+    asserted("aws:SourceAccount"),
+    asserted("aws:SourceArn"),
+    derived("aws:SourceIdentity"),
+    asserted("aws:SourceIp"),
+    asserted("aws:SourceOrgID"),
+    many(asserted("aws:SourceOrgPaths")),
+    asserted("aws:SourceVpc"),
+    asserted("aws:SourceVpcArn"),
+    asserted("aws:SourceVpce"),
+    many(derived("aws:TagKeys")),
+    asserted("aws:TokenIssueTime"),
+    asserted("aws:UserAgent"),
+    derived("aws:ViaAWSService"),
+    asserted("aws:VpcSourceIp"),
+    asserted("aws:VpceAccount"),
+    asserted("aws:VpceOrgID"),
+    many(asserted("aws:VpceOrgPaths")),
+    asserted("aws:referer"),
+    derived("aws:userid"),
+    derived("aws:username"),
+];
+
+/// What is known of the condition key of this name, whatever its case. Keys of other prefixes than
+/// `kms:` and `aws:` are not known.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static KeyRow> {
+    CONDITION_KEYS.iter().find(|row| {
+        if row.name.ends_with([':', '/']) {
+            name.len() > row.name.len()
+                && name
+                    .get(..row.name.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(row.name))
+        } else {
+            name.eq_ignore_ascii_case(row.name)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Supplier, find};
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<(bool, Supplier)>) {
+        assert_eq!(find(name).map(|row| (row.multivalued, row.supplier)), expected, "{name:?}");
+    }
+
+    #[test]
+    fn keys_are_found_whatever_the_case() {
+        check("KMS:grantoperations", Some((true, Supplier::Derived)));
+        check("kms:EncryptionContext:x", Some((false, Supplier::Derived)));
+        check("kms:EncryptionContext:", None);
+        check("aws:PrincipalTag/team", Some((false, Supplier::Derived)));
+        check("aws:sourceip", Some((false, Supplier::Asserted)));
+        check("aws:PrincipalOrgID", Some((false, Supplier::Either)));
+        check("kms:NoSuchKey", None);
+        check("saml:sub", None);
+    }
+}

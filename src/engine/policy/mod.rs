@@ -1,0 +1,69 @@
+//! One policy document: as written, compiled, and applied.
+
+pub mod arn_pattern;
+pub mod condition;
+pub mod document;
+mod elements;
+pub mod principal;
+mod session;
+pub mod statement;
+pub mod template;
+
+use std::sync::Arc;
+
+use self::statement::Statement;
+pub use document::compile;
+pub use session::{SESSION_POLICY_LIMITS, session};
+
+/// What a policy is attached to; each kind has a grammar of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PolicyKind {
+    /// Of a KMS key.
+    Key,
+    /// Of a user, group or role; inline or managed.
+    Identity,
+    /// A permissions boundary.
+    Boundary,
+    /// Passed when a session was made.
+    Session,
+    /// A service control policy.
+    Scp,
+    /// A resource control policy.
+    Rcp,
+    /// `RCPFullAWSAccess`, the one resource control policy that may allow.
+    FullAccessRcp,
+    /// Of a VPC endpoint.
+    Endpoint,
+}
+
+impl PolicyKind {
+    /// In words, for messages.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Key => "key policy",
+            Self::Identity => "identity policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+            Self::Scp => "service control policy",
+            Self::Rcp | Self::FullAccessRcp => "resource control policy",
+            Self::Endpoint => "VPC endpoint policy",
+        }
+    }
+
+    /// Whether its statements name principals.
+    #[must_use]
+    pub fn names_principals(self) -> bool {
+        match self {
+            Self::Key | Self::Rcp | Self::FullAccessRcp | Self::Endpoint => true,
+            Self::Identity | Self::Boundary | Self::Session | Self::Scp => false,
+        }
+    }
+}
+
+/// A compiled policy. Shared between all that carry it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// Its statements in order.
+    pub statements: Box<[Arc<Statement>]>,
+}

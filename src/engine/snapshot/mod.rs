@@ -1,0 +1,154 @@
+//! Everything that is needed to decide, compiled and indexed. Never changed once made.
+
+pub mod organization;
+
+use std::sync::Arc;
+
+use hashbrown::{Equivalent, HashMap, HashSet};
+
+use self::organization::Organization;
+use super::evaluation::Evaluation;
+use super::grant::Grants;
+use super::kms::key_state::{KeyFacts, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
+use super::policy::Policy;
+use super::term::account::AccountId;
+use super::term::time::Timestamp;
+
+/// The policies and grants of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Keys by ARN.
+    pub keys: HashMap<Box<str>, Key>,
+    /// Alias ARN to key ARN. The key may be missing from the set.
+    pub aliases: HashMap<Box<str>, Box<str>>,
+    /// IAM users by ARN.
+    pub users: HashMap<Box<str>, Identity>,
+    /// ARNs of IAM users by account and name.
+    pub user_arns: HashMap<(AccountId, Box<str>), Box<str>>,
+    /// IAM roles by account and name.
+    pub roles: HashMap<(AccountId, Box<str>), Identity>,
+    /// Accounts for which the set holds IAM details.
+    pub described_accounts: HashSet<AccountId>,
+    /// The organization.
+    pub organization: Option<Organization>,
+    /// Policies of VPC endpoints by endpoint id.
+    pub endpoints: HashMap<Box<str>, Arc<Policy>>,
+    /// Grants.
+    pub grants: Grants,
+    /// How open points are read.
+    pub evaluation: Evaluation,
+    /// Region of requests that name none, from the configuration.
+    pub default_region: Option<Box<str>>,
+    /// The only Region of the keys, when there is just one.
+    pub only_region: Option<Box<str>>,
+    /// `sha256:` and 64 hex digits: a function of the documents' content alone.
+    pub revision: Arc<str>,
+}
+
+/// A KMS key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its ARN.
+    pub arn: Box<str>,
+    /// Its account.
+    pub account: AccountId,
+    /// Its policy.
+    pub policy: Arc<Policy>,
+    /// Its `AWS_RAM` policy.
+    pub ram_policy: Option<Arc<Policy>>,
+    /// Its state.
+    pub state: KeyState,
+    /// Its spec.
+    pub spec: KeySpec,
+    /// Its usage.
+    pub usage: KeyUsage,
+    /// Where its material came from.
+    pub origin: KeyOrigin,
+    /// Whether it lives in a custom key store.
+    pub custom_key_store: bool,
+    /// Whether AWS manages it.
+    pub aws_managed: bool,
+    /// Whether it is a multi-Region key.
+    pub multi_region: bool,
+    /// Which kind of multi-Region key.
+    pub multi_region_type: Option<MultiRegionKeyType>,
+    /// Names of its aliases, sorted (`alias/…`).
+    pub aliases: Box<[Box<str>]>,
+    /// Its tags, sorted by name.
+    pub tags: Box<[(Box<str>, Box<str>)]>,
+    /// Since when it counts as unused: its last use, or else its creation or the start of
+    /// tracking, whichever is later. `None` without usage data.
+    pub unused_since: Option<Timestamp>,
+}
+
+impl Key {
+    /// What its state is judged by.
+    #[must_use]
+    pub fn facts(&self) -> KeyFacts {
+        KeyFacts {
+            state: self.state,
+            origin: self.origin,
+            custom_key_store: self.custom_key_store,
+            spec: self.spec,
+            usage: self.usage,
+        }
+    }
+
+    /// Its Region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.arn.split(':').nth(3).unwrap_or_default()
+    }
+
+    /// Its partition.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or_default()
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// An IAM user or role with all that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its ARN with its path.
+    pub arn: Box<str>,
+    /// Its account.
+    pub account: AccountId,
+    /// Its name.
+    pub name: Box<str>,
+    /// `AIDA…` or `AROA…`.
+    pub unique_id: Option<Box<str>>,
+    /// Inline, attached and group policies.
+    pub policies: Box<[Attached]>,
+    /// The permissions boundary.
+    pub boundary: Option<Attached>,
+    /// Its tags.
+    pub tags: Box<[(Box<str>, Box<str>)]>,
+    /// Whether it is a service-linked role.
+    pub service_linked: bool,
+}
+
+/// An account and a name in it, to look up users and roles without copying the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named<'a>(pub AccountId, pub &'a str);
+
+impl Equivalent<(AccountId, Box<str>)> for Named<'_> {
+    fn equivalent(&self, key: &(AccountId, Box<str>)) -> bool {
+        self.0 == key.0 && *self.1 == *key.1
+    }
+}
+
+/// A policy and the name it goes by.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// ARN of a managed policy, name of an inline one.
+    pub id: Arc<str>,
+    /// The policy.
+    pub policy: Arc<Policy>,
+}

@@ -1,0 +1,7 @@
+//! Keyward: a gRPC policy decision point with AWS KMS authorization semantics.
+//!
+//! The code map is `docs/architecture.md`. `engine` decides and knows nothing of the world around
+//! it; `store` reads documents; `wire` converts every outside form; `pdp` holds what is live; `rpc`
+//! and `cli` are the edges.
+
+pub mod engine;

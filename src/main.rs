@@ -1,0 +1,3 @@
+//! The process: parses arguments, runs, exits.
+
+fn main() {}
