@@ -4,4 +4,9 @@
 //! it; `store` reads documents; `wire` converts every outside form; `pdp` holds what is live; `rpc`
 //! and `cli` are the edges.
 
+pub mod cli;
 pub mod engine;
+pub mod pdp;
+pub mod rpc;
+pub mod store;
+pub mod wire;

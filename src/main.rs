@@ -1,3 +1,10 @@
 //! The process: parses arguments, runs, exits.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    keyward::cli::main()
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::evaluation::Evaluation;
+
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -23,5 +25,74 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { document_bytes: 64 * 1024 * 1024, depth: 128 }
+    }
+}
+
+/// How the documents of a set are read.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A key without `Policy` has the default key policy.
+    pub assume_default_key_policy: bool,
+    /// A set without any content is not an error.
+    pub allow_empty: bool,
+    /// Parts that the set must not lack: names of [`Part`].
+    pub require: Vec<String>,
+    /// Bounds on documents.
+    pub limits: Limits,
+    /// How open points are read.
+    pub evaluation: Evaluation,
+    /// Region of requests that name none.
+    pub default_region: Option<Box<str>>,
+}
+
+/// A part of a set that `policies.require` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Keys.
+    Keys,
+    /// Aliases.
+    Aliases,
+    /// Grants.
+    Grants,
+    /// Users, groups, roles and managed policies.
+    Iam,
+    /// The organization.
+    Organization,
+    /// VPC endpoints.
+    Endpoints,
+    /// Assertions.
+    Assertions,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 7] = [
+        Self::Keys,
+        Self::Aliases,
+        Self::Grants,
+        Self::Iam,
+        Self::Organization,
+        Self::Endpoints,
+        Self::Assertions,
+    ];
+
+    /// As configuration writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Aliases => "aliases",
+            Self::Grants => "grants",
+            Self::Iam => "iam",
+            Self::Organization => "organization",
+            Self::Endpoints => "endpoints",
+            Self::Assertions => "assertions",
+        }
+    }
+
+    /// The part that configuration writes as `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
     }
 }

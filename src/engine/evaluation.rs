@@ -222,6 +222,28 @@ impl Evaluation {
         "federated_by_name",
     ];
 
+    /// The names and values of all switches, as configuration writes them.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let values = [
+            self.profile.name(),
+            self.cross_account_grant.name(),
+            self.grant_ec_key_case.name(),
+            self.grants_limited_by_boundary.name(),
+            self.grant_account_grantee.name(),
+            self.notprincipal_requires_account.name(),
+            self.aws_star_matches_service.name(),
+            self.multivalue_without_setop.name(),
+            self.forany_ifexists_absent.name(),
+            self.abac_keys_in_key_policy.name(),
+            self.auth_before_state.name(),
+            self.ram_policy.name(),
+            self.unknown_principal.name(),
+            self.unknown_vpc_endpoint.name(),
+            self.federated_by_name.name(),
+        ];
+        Self::NAMES.iter().copied().zip(values)
+    }
+
     /// Sets one switch by name and value.
     ///
     /// # Errors
@@ -293,7 +315,10 @@ mod tests {
                 panic!("{name}: {refused:?}")
             };
             for value in expected {
-                assert_eq!(Evaluation::default().set(name, value), Ok(()), "{name} = {value}");
+                let mut evaluation = Evaluation::default();
+                assert_eq!(evaluation.set(name, value), Ok(()), "{name} = {value}");
+                let shown = evaluation.values().find(|(other, _)| other == name);
+                assert_eq!(shown, Some((*name, *value)));
             }
         }
         assert!(matches!(Evaluation::default().set("nonsense", "x"), Err(InvalidSwitch::Name(_))));

@@ -141,12 +141,11 @@ impl<'a> Caller<'a> {
     pub fn named_by(&self, pattern: &PrincipalPattern, evaluation: &Evaluation) -> Option<Naming> {
         let service = matches!(self.principal, Principal::Service { .. });
         match pattern {
-            // `*` is no permission for a service; the switch decides on `{"AWS": "*"}`.
-            PrincipalPattern::Everyone => (!service).then_some(Naming::Star),
-            PrincipalPattern::AnyAws if service => {
-                (evaluation.aws_star_matches_service == AwsStar::Match).then_some(Naming::Exact)
+            PrincipalPattern::Everyone => Some(Naming::Star),
+            PrincipalPattern::AnyAws => {
+                let counts = evaluation.aws_star_matches_service == AwsStar::Match;
+                (!service || counts).then_some(Naming::Star)
             }
-            PrincipalPattern::AnyAws => Some(Naming::Star),
             _ => match self.meets(pattern) {
                 (Truth::True, naming) => Some(naming),
                 (Truth::False | Truth::Unsure, _) => None,

@@ -29,7 +29,7 @@ use self::layers::{Found, Question, every_naming};
 use self::legs::{Authorization, authorizations};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Resource};
-use super::evaluation::{AuthBeforeState, Profile};
+use super::evaluation::{AuthBeforeState, AwsStar, Profile};
 use super::kms::action::Action;
 use super::kms::key_state::{StateRefusal, outcome};
 use super::snapshot::Snapshot;
@@ -191,7 +191,11 @@ fn authorized<'a>(
     let guard = guardrails::guardrails(&mut question);
     let key = match facts.resource {
         Resource::Key(key) => {
-            let allows_by = if caller.is_bare_federated() { exact_naming } else { every_naming };
+            // `*` is no permission for a service, unless the switch says so.
+            let service = matches!(caller.principal, Principal::Service { .. })
+                && facts.snapshot.evaluation.aws_star_matches_service == AwsStar::NoMatch;
+            let exactly = service || caller.is_bare_federated();
+            let allows_by = if exactly { exact_naming } else { every_naming };
             Some((*key, question.key_policy(key, allows_by)))
         }
         _ => None,
@@ -214,6 +218,9 @@ fn authorized<'a>(
             dual_control: facts.snapshot.evaluation.profile == Profile::DualControl,
         },
         (Some((_, found)), _) => {
+            // Nothing reaches across accounts for a federated session without session policies.
+            let own_grants =
+                if caller.is_bare_federated() { GrantSays::default() } else { own_grants };
             Path::CrossAccount { key: key_says(found, grants), own_grants, limits }
         }
     };

@@ -74,13 +74,23 @@ fn enclose<'j, 'a>(
 /// Appends a text as a JSON string with the fewest escapes.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for &byte in text.as_bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
-        }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        rest = match special.split_first() {
+            Some((byte @ (b'"' | b'\\'), rest)) => {
+                out.extend_from_slice(&[b'\\', *byte]);
+                rest
+            }
+            Some((control, rest)) => {
+                out.extend_from_slice(format!("\\u{control:04x}").as_bytes());
+                rest
+            }
+            None => break,
+        };
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

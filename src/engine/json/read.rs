@@ -81,39 +81,40 @@ impl<'a> Reader<'_, 'a> {
             // Gives the value to what encloses it, and that, if finished, likewise.
             loop {
                 self.skip_white();
-                let Some(enclosing) = open.pop() else {
-                    return if self.at == self.bytes.len() {
-                        Ok(json)
-                    } else {
-                        Err(self.unexpected("the end of the document"))
-                    };
-                };
-                match enclosing {
-                    Open::List { start, mut items } => {
+                let more = match open.last_mut() {
+                    None if self.at == self.bytes.len() => return Ok(json),
+                    None => return Err(self.unexpected("the end of the document")),
+                    Some(Open::List { items, .. }) => {
                         items.push(json);
-                        if self.eat(b',') {
-                            open.push(Open::List { start, items });
-                            break;
-                        }
-                        if !self.eat(b']') {
-                            return Err(self.unexpected("`,` or `]`"));
-                        }
-                        json = Json { span: self.since(start), value: Value::List(items) };
+                        self.eat(b',')
                     }
-                    Open::Object { start, mut members, name, name_span } => {
-                        members.push(Member { name, name_span, value: json });
-                        if self.eat(b',') {
-                            let (name, name_span) = self.name("the name of a member")?;
-                            open.push(Open::Object { start, members, name, name_span });
-                            break;
+                    Some(Open::Object { members, name, name_span, .. }) => {
+                        members.push(Member {
+                            name: std::mem::take(name),
+                            name_span: *name_span,
+                            value: json,
+                        });
+                        let more = self.eat(b',');
+                        if more {
+                            (*name, *name_span) = self.name("the name of a member")?;
                         }
-                        if !self.eat(b'}') {
-                            return Err(self.unexpected("`,` or `}`"));
-                        }
-                        self.report_duplicates(&members);
-                        json = Json { span: self.since(start), value: Value::Object(members) };
+                        more
                     }
+                };
+                if more {
+                    break;
                 }
+                json = match open.pop() {
+                    Some(Open::List { start, items }) if self.eat(b']') => {
+                        Json { span: self.since(start), value: Value::List(items) }
+                    }
+                    Some(Open::Object { start, members, .. }) if self.eat(b'}') => {
+                        self.report_duplicates(&members);
+                        Json { span: self.since(start), value: Value::Object(members) }
+                    }
+                    Some(Open::List { .. }) => return Err(self.unexpected("`,` or `]`")),
+                    Some(Open::Object { .. }) | None => return Err(self.unexpected("`,` or `}`")),
+                };
             }
         }
     }

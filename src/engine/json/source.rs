@@ -130,7 +130,8 @@ fn place(name: &Arc<str>, text: &str, index: &Index, span: Span) -> Place {
     let line_start =
         line.checked_sub(1).and_then(|i| index.lines.get(i)).copied().unwrap_or_default();
     let line_end = index.lines.get(line).map_or(text.len(), |next| next - 1);
-    let whole = text.get(line_start..line_end).unwrap_or_default().trim_end_matches('\r');
+    let whole = text.get(line_start..line_end).unwrap_or_default();
+    let whole = whole.strip_suffix('\r').unwrap_or(whole);
     let line_end = line_start + whole.len();
     // A place at the end of a line is that of its last character.
     let last = whole.chars().next_back().map_or(line_start, |last| line_end - last.len_utf8());

@@ -94,7 +94,7 @@ impl PrincipalPattern {
 /// Source: IAM User Guide, "IAM identifiers" (unique identifiers).
 fn is_unique_id(text: &str) -> bool {
     ["AIDA", "AROA"].iter().any(|prefix| text.starts_with(prefix))
-        && (16..=128).contains(&text.len())
+        && (5..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 

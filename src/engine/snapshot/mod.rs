@@ -1,5 +1,6 @@
 //! Everything that is needed to decide, compiled and indexed. Never changed once made.
 
+pub mod build;
 pub mod organization;
 
 use std::sync::Arc;

@@ -142,7 +142,7 @@ impl Condition {
             (Quantifier::None, true) => Truth::True,
             (Quantifier::None, false) => self.negated.into(),
             // One rule says that no value is every value, another that nothing matches.
-            (Quantifier::ForAll, false) if self.negated => Truth::Unsure,
+            (Quantifier::ForAll, _) if self.negated => Truth::Unsure,
             (Quantifier::ForAll, _) => Truth::True,
             (Quantifier::ForAny, false) => Truth::False,
             (Quantifier::ForAny, true) => match evaluation.forany_ifexists_absent {

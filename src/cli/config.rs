@@ -1,0 +1,403 @@
+//! Flags, environment and file become one checked configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::bundle::{Limits, Options, Part};
+use crate::engine::evaluation::Evaluation;
+use crate::engine::term::key_id::is_region;
+use crate::rpc::listener::{Address, InvalidAddress};
+
+/// Where the policy set is and how it is read. Flags come first, then the environment.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PolicyArgs {
+    /// Folder of the policy set
+    #[arg(long, value_name = "DIR", env = "KEYWARD_POLICIES")]
+    pub policies: Option<PathBuf>,
+
+    /// Parts that the set must have: keys, aliases, grants, iam, organization, endpoints, assertions
+    #[arg(long, value_name = "PART", env = "KEYWARD_POLICIES_REQUIRE", value_delimiter = ',')]
+    pub policies_require: Vec<String>,
+
+    /// Give keys without a policy the default key policy of KMS
+    #[arg(long, env = "KEYWARD_ASSUME_DEFAULT_KEY_POLICY", num_args = 0..=1, default_missing_value = "true")]
+    pub assume_default_key_policy: Option<bool>,
+
+    /// Accept a set without any content
+    #[arg(long, env = "KEYWARD_ALLOW_EMPTY", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_empty: Option<bool>,
+
+    /// Region of requests that name none (also: AWS_REGION)
+    #[arg(long, env = "KEYWARD_REGION")]
+    pub region: Option<String>,
+
+    /// Largest document, in bytes
+    #[arg(long, value_name = "BYTES", env = "KEYWARD_LIMITS_DOCUMENT_BYTES")]
+    pub limits_document_bytes: Option<usize>,
+
+    /// Deepest nesting of a document
+    #[arg(long, value_name = "LEVELS", env = "KEYWARD_LIMITS_DEPTH")]
+    pub limits_depth: Option<usize>,
+
+    /// Set a switch of the evaluation: NAME=VALUE, such as `profile=dual-control` (also:
+    /// `--evaluation-NAME VALUE`, KEYWARD_EVALUATION_NAME)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub evaluation: Vec<String>,
+
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "KEYWARD_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What the file says; it takes part below flags and environment.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    listen: Vec<String>,
+    region: Option<String>,
+    insecure_plaintext: Option<bool>,
+    log_format: Option<LogFormat>,
+    assume_default_key_policy: Option<bool>,
+    allow_empty: Option<bool>,
+    policies: PoliciesTable,
+    limits: LimitsTable,
+    evaluation: toml::Table,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct PoliciesTable {
+    path: Option<PathBuf>,
+    require: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsTable {
+    document_bytes: Option<usize>,
+    depth: Option<usize>,
+}
+
+/// Where the policy set is and how it is read, checked.
+#[derive(Clone, Debug)]
+pub struct PolicyConfig {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How it is read.
+    pub options: Options,
+}
+
+/// How `keyward serve` runs, checked.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The policy set.
+    pub policies: PolicyConfig,
+    /// Where to listen; not empty.
+    pub listen: Vec<Address>,
+    /// Listen in plaintext off loopback too.
+    pub insecure_plaintext: bool,
+    /// How the log is written; without a choice, as standard error deserves.
+    pub log_format: Option<LogFormat>,
+}
+
+/// The configuration cannot be used: nothing is started.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("in the configuration `{}`: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        source: Box<toml::de::Error>,
+    },
+    /// No folder is named.
+    #[error(
+        "no policies: give `--policies DIR`, KEYWARD_POLICIES, or `policies.path` in the configuration"
+    )]
+    NoPolicies,
+    /// A value is not one that its key can have.
+    #[error("{0}")]
+    Value(String),
+    /// An address cannot be read.
+    #[error("listen: {0}")]
+    Address(#[from] InvalidAddress),
+    /// The address can be reached by others, in plaintext.
+    #[error(
+        "{0} can be reached from other machines, in plaintext: listen on loopback or a Unix socket, or say `--insecure-plaintext`"
+    )]
+    Exposed(Address),
+}
+
+/// Where the data service listens when nothing is said.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7180";
+
+/// The file that flags or environment name.
+///
+/// # Errors
+///
+/// It cannot be read, or holds what it should not.
+pub fn file(args: &PolicyArgs) -> Result<File, InvalidConfig> {
+    let Some(path) = &args.config else { return Ok(File::default()) };
+    let text = fs::read_to_string(path)
+        .map_err(|source| InvalidConfig::Unreadable { path: path.clone(), source })?;
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<File, InvalidConfig> {
+    toml::from_str(text)
+        .map_err(|source| InvalidConfig::File { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// The policy set's part of the configuration.
+///
+/// # Errors
+///
+/// A value that cannot be used.
+pub fn policies(args: &PolicyArgs, file: &File) -> Result<PolicyConfig, InvalidConfig> {
+    let folder = args.policies.clone().or_else(|| file.policies.path.clone());
+    let folder = folder.ok_or(InvalidConfig::NoPolicies)?;
+    let defaults = Limits::default();
+    let options = Options {
+        assume_default_key_policy: args
+            .assume_default_key_policy
+            .or(file.assume_default_key_policy)
+            .unwrap_or(false),
+        allow_empty: args.allow_empty.or(file.allow_empty).unwrap_or(false),
+        require: require(if args.policies_require.is_empty() {
+            &file.policies.require
+        } else {
+            &args.policies_require
+        })?,
+        limits: Limits {
+            document_bytes: args
+                .limits_document_bytes
+                .or(file.limits.document_bytes)
+                .unwrap_or(defaults.document_bytes),
+            depth: args.limits_depth.or(file.limits.depth).unwrap_or(defaults.depth),
+        },
+        evaluation: evaluation(args, file)?,
+        default_region: region(args.region.clone().or_else(|| file.region.clone()))?,
+    };
+    Ok(PolicyConfig { folder, options })
+}
+
+fn require(parts: &[String]) -> Result<Vec<String>, InvalidConfig> {
+    match parts.iter().find(|part| Part::from_name(part).is_none()) {
+        Some(part) => {
+            let known: Vec<&str> = Part::ALL.into_iter().map(Part::name).collect();
+            let message =
+                format!("policies.require: no part `{part}`: expected one of {}", known.join(", "));
+            Err(InvalidConfig::Value(message))
+        }
+        None => Ok(parts.to_vec()),
+    }
+}
+
+fn region(told: Option<String>) -> Result<Option<Box<str>>, InvalidConfig> {
+    let from_aws = || std::env::var_os("AWS_REGION").and_then(|value| value.into_string().ok());
+    match told.or_else(from_aws).filter(|text| !text.is_empty()) {
+        Some(text) if !is_region(&text) => Err(InvalidConfig::Value(format!(
+            "region: `{text}` is no Region: expected a name such as `us-west-2`"
+        ))),
+        found => Ok(found.map(Into::into)),
+    }
+}
+
+/// File first, then environment, then flags: the later wins.
+fn evaluation(args: &PolicyArgs, file: &File) -> Result<Evaluation, InvalidConfig> {
+    let mut evaluation = Evaluation::default();
+    let mut set = |name: &str, value: &str| {
+        evaluation.set(name, value).map_err(|error| InvalidConfig::Value(error.to_string()))
+    };
+    for (name, value) in &file.evaluation {
+        match value {
+            toml::Value::String(text) => set(name, text)?,
+            toml::Value::Boolean(value) => set(name, if *value { "true" } else { "false" })?,
+            _ => {
+                return Err(InvalidConfig::Value(format!(
+                    "evaluation.{name}: expected a text or a truth value"
+                )));
+            }
+        }
+    }
+    for name in Evaluation::NAMES {
+        let variable = format!("KEYWARD_EVALUATION_{}", name.to_uppercase());
+        if let Some(value) = std::env::var_os(&variable) {
+            set(name, &value.to_string_lossy())?;
+        }
+    }
+    for pair in &args.evaluation {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            InvalidConfig::Value(format!("--evaluation `{pair}`: expected NAME=VALUE"))
+        })?;
+        set(name, value)?;
+    }
+    Ok(evaluation)
+}
+
+/// Rewrites `--evaluation-a-b VALUE` and `--evaluation-a-b=VALUE` as `--evaluation a_b=VALUE`: the
+/// switches are many, and each has its flag.
+pub fn switch_flags(args: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut rewritten = Vec::new();
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let Some(switch) = arg.strip_prefix("--evaluation-") else {
+            rewritten.push(arg);
+            continue;
+        };
+        let (name, value) = match switch.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (switch.to_owned(), args.next()),
+        };
+        let value = value.unwrap_or_default();
+        rewritten
+            .extend(["--evaluation".to_owned(), format!("{}={value}", name.replace('-', "_"))]);
+    }
+    rewritten
+}
+
+/// The arguments of `keyward serve` that are not about the policy set.
+#[derive(Clone, Debug, Default)]
+pub struct ServeArgs {
+    /// `--listen`.
+    pub listen: Vec<String>,
+    /// `--insecure-plaintext`.
+    pub insecure_plaintext: Option<bool>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
+}
+
+/// The whole configuration of `keyward serve`.
+///
+/// # Errors
+///
+/// A value that cannot be used, or an address that is not safe.
+pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, InvalidConfig> {
+    let file = file(policy_args)?;
+    let policies = policies(policy_args, &file)?;
+    let texts = if args.listen.is_empty() { &file.listen } else { &args.listen };
+    let mut listen = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Address>, _>>()?;
+    if listen.is_empty() {
+        listen.push(DEFAULT_LISTEN.parse()?);
+    }
+    let insecure_plaintext = args.insecure_plaintext.or(file.insecure_plaintext).unwrap_or(false);
+    if let Some(exposed) = listen.iter().find(|address| !address.is_local() && !insecure_plaintext)
+    {
+        return Err(InvalidConfig::Exposed(exposed.clone()));
+    }
+    Ok(ServeConfig {
+        policies,
+        listen,
+        insecure_plaintext,
+        log_format: args.log_format.or(file.log_format),
+    })
+}
+
+/// The configuration as a file that says the same.
+#[must_use]
+pub fn as_toml(config: &ServeConfig) -> String {
+    let options = &config.policies.options;
+    let file = File {
+        listen: config.listen.iter().map(ToString::to_string).collect(),
+        region: options.default_region.as_deref().map(str::to_owned),
+        insecure_plaintext: Some(config.insecure_plaintext),
+        log_format: config.log_format,
+        assume_default_key_policy: Some(options.assume_default_key_policy),
+        allow_empty: Some(options.allow_empty),
+        policies: PoliciesTable {
+            path: Some(config.policies.folder.clone()),
+            require: options.require.clone(),
+        },
+        limits: LimitsTable {
+            document_bytes: Some(options.limits.document_bytes),
+            depth: Some(options.limits.depth),
+        },
+        evaluation: options
+            .evaluation
+            .values()
+            .map(|(name, value)| (name.to_owned(), toml::Value::from(value)))
+            .collect(),
+    };
+    toml::to_string(&file).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{PolicyArgs, ServeArgs, as_toml, parse, serve, switch_flags};
+
+    fn args(policies: &[&str]) -> PolicyArgs {
+        PolicyArgs {
+            policies: Some("p".into()),
+            evaluation: policies.iter().map(ToString::to_string).collect(),
+            ..PolicyArgs::default()
+        }
+    }
+
+    #[test]
+    fn the_printed_configuration_is_a_file_that_says_the_same() {
+        let config = serve(&args(&["profile=dual-control"]), &ServeArgs::default()).unwrap();
+        let text = as_toml(&config);
+        let again = parse(&text, Path::new("x")).unwrap();
+        assert_eq!(again.evaluation["profile"].as_str(), Some("dual-control"), "{text}");
+        assert_eq!(again.listen, ["127.0.0.1:7180"]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        let error = |args: &PolicyArgs, serve_args: &ServeArgs| {
+            serve(args, serve_args).unwrap_err().to_string()
+        };
+        let none = ServeArgs::default();
+        assert!(error(&PolicyArgs::default(), &none).contains("--policies"));
+        assert!(error(&args(&["nonsense=1"]), &none).contains("evaluation.nonsense"));
+        assert!(error(&args(&["profile"]), &none).contains("NAME=VALUE"));
+        let open = ServeArgs { listen: vec!["0.0.0.0:1".to_owned()], ..ServeArgs::default() };
+        assert!(error(&args(&[]), &open).contains("--insecure-plaintext"));
+        assert!(
+            parse("listn = []", Path::new("k.toml")).unwrap_err().to_string().contains("listn")
+        );
+    }
+
+    #[test]
+    fn every_switch_has_a_flag() {
+        let rewritten = switch_flags(
+            ["keyward", "--evaluation-ram-policy", "statements", "--evaluation-profile=aws", "x"]
+                .map(str::to_owned),
+        );
+        assert_eq!(
+            rewritten,
+            [
+                "keyward",
+                "--evaluation",
+                "ram_policy=statements",
+                "--evaluation",
+                "profile=aws",
+                "x"
+            ]
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Puts together what the documents said.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::entities::{Entities, Mark};
+use super::identities::{Carrier, Group, Named, identity};
+use super::managed::Managed;
+use crate::engine::grant::{Grant, Grants};
+use crate::engine::json::Source;
+use crate::engine::problem::Problem;
+use crate::engine::snapshot::{Attached, Identity, Key};
+use crate::engine::term::account::AccountId;
+
+/// Aliases of a key, and grants on a key.
+///
+/// Source: AWS KMS Developer Guide, "Quotas".
+const MOST_ALIASES: usize = 50;
+const MOST_GRANTS: usize = 50_000;
+
+type ByArn<T> = HashMap<Box<str>, T>;
+
+/// What is needed to report problems while putting together.
+#[derive(Debug)]
+pub(super) struct Linker<'l> {
+    /// All documents.
+    pub(super) sources: &'l [Source<'l>],
+    /// What is wrong.
+    pub(super) problems: &'l mut Vec<Problem>,
+    /// Whether what is missing may be in a document that could not be read.
+    pub(super) unread: bool,
+}
+
+impl Linker<'_> {
+    fn report(&mut self, problem: Problem, mark: Mark) {
+        let place = self.sources.get(mark.document).map(|source| source.place(mark.span));
+        self.problems.push(Problem { place, ..problem });
+    }
+
+    /// Keys with the names of their aliases, and aliases by ARN.
+    pub(super) fn keys(
+        &mut self,
+        keys: Entities<Key>,
+        aliases: Entities<Box<str>>,
+    ) -> (ByArn<Key>, ByArn<Box<str>>) {
+        let mut names: HashMap<Box<str>, Vec<Box<str>>> = HashMap::new();
+        let mut targets = HashMap::new();
+        for (arn, mark, target) in aliases.into_values() {
+            if keys.get(&target).is_none() && !self.unread {
+                let problem = Problem::warning(
+                    "alias-for-unknown-key",
+                    format!("the alias `{arn}` is for `{target}`, which the set does not hold"),
+                )
+                .help("add the key, or leave the alias out");
+                self.report(problem, mark);
+            }
+            let name = arn.splitn(6, ':').last().unwrap_or_default();
+            names.entry(target.clone()).or_default().push(name.into());
+            targets.insert(arn, target);
+        }
+        let mut linked = HashMap::new();
+        for (arn, mark, mut key) in keys.into_values() {
+            let mut aliases = names.remove(&arn).unwrap_or_default();
+            aliases.sort_unstable();
+            if aliases.len() > MOST_ALIASES {
+                let message = format!(
+                    "the key `{arn}` has {} aliases, more than {MOST_ALIASES}",
+                    aliases.len()
+                );
+                let problem = Problem::warning("too-many-aliases", message)
+                    .help("KMS refuses to authorize by alias beyond its quota");
+                self.report(problem, mark);
+            }
+            key.aliases = aliases.into();
+            linked.insert(arn, key);
+        }
+        (linked, targets)
+    }
+
+    /// Grants on keys of the set.
+    pub(super) fn grants(&mut self, grants: Entities<Grant>, keys: &Entities<Key>) -> Grants {
+        let mut kept: Vec<Grant> = Vec::new();
+        let mut tokens: HashSet<Box<str>> = HashSet::new();
+        let mut counts: HashMap<Box<str>, (usize, Mark)> = HashMap::new();
+        let mut all: Vec<_> = grants.into_values().collect();
+        all.sort_unstable_by_key(|(_, mark, _)| (mark.document, mark.span.start));
+        for (_, mark, grant) in all {
+            if keys.get(&grant.key_arn).is_none() {
+                if !self.unread {
+                    let message = format!(
+                        "the grant `{}` is on `{}`, which the set does not hold",
+                        grant.id, grant.key_arn
+                    );
+                    let problem = Problem::warning("grant-for-unknown-key", message)
+                        .help("add the key, or leave the grant out");
+                    self.report(problem, mark);
+                }
+                continue;
+            }
+            if let Some(token) = &grant.token
+                && !tokens.insert(token.clone())
+            {
+                let message = format!("the grant `{}` has the token of another grant", grant.id);
+                let problem = Problem::error("duplicate-grant-token", message)
+                    .help("a token points at one grant");
+                self.report(problem, mark);
+            }
+            counts.entry(grant.key_arn.clone()).or_insert((0, mark)).0 += 1;
+            kept.push(grant);
+        }
+        for (key, (count, mark)) in
+            counts.into_iter().filter(|(_, (count, _))| *count > MOST_GRANTS)
+        {
+            let message = format!("the key `{key}` has {count} grants, more than {MOST_GRANTS}");
+            self.report(
+                Problem::warning("too-many-grants", message)
+                    .help("retire grants that are not used"),
+                mark,
+            );
+        }
+        Grants::new(kept)
+    }
+
+    /// A user or role with all its policies.
+    pub(super) fn identity(
+        &mut self,
+        carrier: Carrier,
+        groups: &Entities<Group>,
+        managed: &Entities<Managed>,
+    ) -> Identity {
+        let Carrier { identity: mut linked, attached, groups: group_names, boundary } = carrier;
+        let mut policies = std::mem::take(&mut linked.policies).into_vec();
+        self.attach(&attached, managed, &mut policies);
+        for named in &group_names {
+            let Some(entity) = groups.get(&identity(linked.account, &named.name)) else {
+                self.missing(
+                    "group",
+                    "missing-group",
+                    named,
+                    "the details of the account list all groups",
+                );
+                continue;
+            };
+            if let Some(group) = &entity.value {
+                // What is missing was reported for the group.
+                policies.extend_from_slice(&group.inline);
+                policies
+                    .extend(group.attached.iter().filter_map(|named| attachable(named, managed)));
+            }
+        }
+        linked.boundary = boundary.and_then(|named| self.boundary(&named, managed));
+        linked.policies = policies.into();
+        linked
+    }
+
+    /// Reports managed policies that groups name and the set lacks.
+    pub(super) fn check_group(&mut self, group: &Group, managed: &Entities<Managed>) {
+        self.attach(&group.attached, managed, &mut Vec::new());
+    }
+
+    fn attach(
+        &mut self,
+        attached: &[Named],
+        managed: &Entities<Managed>,
+        policies: &mut Vec<Attached>,
+    ) {
+        for named in attached {
+            if managed.get(&named.name).is_none() {
+                self.missing("managed policy", "missing-policy", named, MANAGED_HELP);
+            }
+            policies.extend(attachable(named, managed));
+        }
+    }
+
+    fn boundary(&mut self, named: &Named, managed: &Entities<Managed>) -> Option<Attached> {
+        let Some(entity) = managed.get(&named.name) else {
+            self.missing("permissions boundary", "missing-boundary", named, MANAGED_HELP);
+            return None;
+        };
+        let policy = entity.value.as_ref()?;
+        match &policy.boundary {
+            Ok(boundary) => {
+                Some(Attached { id: Arc::clone(&policy.arn), policy: Arc::clone(boundary) })
+            }
+            Err(problems) => {
+                self.problems.extend_from_slice(problems);
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, kind: &str, code: &'static str, named: &Named, help: &str) {
+        if self.unread {
+            return;
+        }
+        let message = format!("the {kind} `{}` is not in the set", named.name);
+        self.report(Problem::error(code, message).help(help), named.mark);
+    }
+
+    /// Accounts and names of users, to their ARNs.
+    pub(super) fn user_arns(
+        users: &HashMap<Box<str>, Identity>,
+    ) -> HashMap<(AccountId, Box<str>), Box<str>> {
+        users.values().map(|user| ((user.account, user.name.clone()), user.arn.clone())).collect()
+    }
+}
+
+fn attachable(named: &Named, managed: &Entities<Managed>) -> Option<Attached> {
+    let policy = managed.get(&named.name)?.value.as_ref()?;
+    Some(Attached { id: Arc::clone(&policy.arn), policy: Arc::clone(&policy.identity) })
+}
+
+const MANAGED_HELP: &str =
+    "it may hide a Deny or a limit: add it to `Policies`, even if AWS manages it";

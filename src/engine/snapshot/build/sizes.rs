@@ -1,0 +1,122 @@
+//! How large policies may be, and of which characters.
+
+use super::policies::policy_text;
+use super::reading::Reading;
+use crate::engine::json::{Encoding, Json, Source, Span, Value};
+use crate::engine::policy::PolicyKind;
+
+/// Bytes of a key policy.
+///
+/// Source: AWS KMS Developer Guide, "Quotas" (key policy document size).
+const KEY_POLICY: usize = 32_768;
+
+/// What is counted of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Characters that are not white space.
+    ///
+    /// Source: IAM User Guide, "IAM and AWS STS quotas".
+    Dense,
+    /// Every character of a text; of an object, as it would be without needless white space.
+    ///
+    /// Source: AWS Organizations User Guide, "Quotas".
+    All,
+}
+
+impl Reading<'_> {
+    /// Checks size and characters of a key policy.
+    ///
+    /// Source: AWS KMS API Reference, `PutKeyPolicy` (`Policy`).
+    pub(super) fn check_key_policy(&mut self, json: &Json<'_>) {
+        let size = match &json.value {
+            Value::Text(text) => text.len(),
+            _ if json.span.end - json.span.start <= KEY_POLICY => 0,
+            _ => self.size_without_indentation(json.span),
+        };
+        if size > KEY_POLICY {
+            let message = format!("the key policy has {size} bytes, more than {KEY_POLICY}");
+            let help = "KMS refuses such a policy: name fewer principals, or use conditions";
+            self.error("key-policy-too-large", message, help, json.span);
+        }
+        let (text, nested) = match &json.value {
+            Value::Text(text) => (&**text, true),
+            _ => (self.source.slice(json.span), false),
+        };
+        let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+        let Some((start, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return };
+        let message =
+            format!("the character U+{:04X} cannot stand in a key policy", u32::from(found));
+        let help = "KMS takes U+0009, U+000A, U+000D and U+0020 to U+00FF";
+        let span = Span { start, end: start + found.len_utf8() };
+        if nested {
+            let source = Source::nested(self.source, json.span, Encoding::Plain, text);
+            let place = source.place(span);
+            self.error("key-policy-characters", message, help, json.span);
+            if let Some(last) = self.said.problems.last_mut() {
+                last.place = Some(place);
+            }
+        } else {
+            let (start, end) = (json.span.start + span.start, json.span.start + span.end);
+            self.error("key-policy-characters", message, help, Span { start, end });
+        }
+    }
+
+    /// Bytes of an object as written, less the white space by which the document indents it.
+    fn size_without_indentation(&self, span: Span) -> usize {
+        let text = self.source.text();
+        if !self.source.slice(span).contains('\n') {
+            return span.end - span.start;
+        }
+        let before = text.get(..span.start).unwrap_or_default();
+        let line =
+            before.rfind('\n').map_or(before, |end| before.get(end + 1..).unwrap_or_default());
+        let indentation = leading(line);
+        let mut size = 0;
+        for (index, line) in self.source.slice(span).split_inclusive('\n').enumerate() {
+            size += line.len() - if index > 0 { leading(line).min(indentation) } else { 0 };
+        }
+        size
+    }
+
+    /// Warns if policies are larger together than AWS takes. `what` names them.
+    pub(super) fn check_quota(
+        &mut self,
+        kind: PolicyKind,
+        policies: &[&Json<'_>],
+        (quota, counted): (usize, Counted),
+        what: &str,
+    ) {
+        let written: usize = policies.iter().map(|json| json.span.end - json.span.start).sum();
+        let Some(last) = policies.last().filter(|_| written > quota) else { return };
+        let size: usize = policies.iter().map(|json| self.characters(kind, json, counted)).sum();
+        if size > quota {
+            let message = format!("{size} characters of {what}, more than {quota}");
+            self.warning(
+                "policy-too-large",
+                message,
+                "AWS takes no policy of that size",
+                last.span,
+            );
+        }
+    }
+
+    fn characters(&self, kind: PolicyKind, json: &Json<'_>, counted: Counted) -> usize {
+        let dense = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        match (&json.value, counted) {
+            (Value::Text(text), Counted::All) => text.chars().count(),
+            (Value::Text(text), Counted::Dense) => {
+                policy_text(kind, text).map_or(0, |(_, text)| dense(&text))
+            }
+            (_, Counted::Dense) => dense(self.source.slice(json.span)),
+            (_, Counted::All) => {
+                let mut compact = Vec::new();
+                json.canonical(&mut compact);
+                String::from_utf8_lossy(&compact).chars().count()
+            }
+        }
+    }
+}
+
+fn leading(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t']).len()
+}

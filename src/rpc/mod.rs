@@ -1,0 +1,6 @@
+//! The gRPC edge.
+
+pub mod authorization;
+pub mod listener;
+pub mod server;
+pub mod status;

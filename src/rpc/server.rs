@@ -1,0 +1,156 @@
+//! The data service: its methods, health and reflection on every data listener.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::authorization::{Authorization, Clock};
+use super::listener::Listener;
+use crate::engine::term::time::Timestamp;
+use crate::pdp::Pdp;
+use crate::wire::v1;
+use crate::wire::v1::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME};
+
+/// The health service that says whether the last reload succeeded.
+const POLICY_HEALTH: &str = "keyward.policy";
+
+/// Bytes of a request message.
+const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of a request's headers.
+const HEADER_BYTES: u32 = 16 * 1024;
+
+/// A request that is in flight when the service is told to stop has this long to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The instant of the machine's clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+}
+
+/// Serving ended with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors of the services do not fit together.
+    #[error("reflection cannot be built: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A listener failed.
+    #[error("a listener failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves the data services on all listeners until `shutdown` ends, then lets what is in flight
+/// finish.
+///
+/// # Errors
+///
+/// A listener fails.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    pdp: Arc<Pdp>,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (health, routes) = routes(pdp, clock).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        serving.spawn(one(listener, routes.clone(), stopped.clone()));
+    }
+    tokio::select! {
+        () = shutdown => {}
+        Some(ended) = serving.join_next() => return ended.unwrap_or(Ok(())).map_err(Into::into),
+    }
+    health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+    // Nobody may be listening any more: then there is nothing to stop.
+    let _ = stop.send(true);
+    let drained =
+        tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!("calls in flight did not end in time and are cut off");
+    }
+    Ok(())
+}
+
+async fn one(
+    listener: Listener,
+    routes: Routes,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let stop = async move {
+        // An error means that the sender is gone: stop as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let router = Server::builder()
+        .http2_max_header_list_size(HEADER_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .add_routes(routes);
+    match listener {
+        Listener::Tcp(listener) => {
+            let incoming = TcpListenerStream::new(listener);
+            router.serve_with_incoming_shutdown(NoDelay(incoming), stop).await
+        }
+        Listener::Unix(listener, path) => {
+            let ended =
+                router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
+            // It may be gone already; a socket nobody listens on is replaced at the next start.
+            let _ = std::fs::remove_file(path);
+            ended
+        }
+    }
+}
+
+async fn routes(pdp: Arc<Pdp>, clock: Clock) -> Result<(HealthReporter, Routes), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for service in ["", SERVICE_NAME, POLICY_HEALTH] {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let authorization = AuthorizationServiceServer::new(Authorization::new(pdp, clock))
+        .max_decoding_message_size(MESSAGE_BYTES);
+    let mut routes = Routes::builder();
+    routes
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(authorization);
+    Ok((health, routes.routes()))
+}
+
+/// Reflection over the data services; `google.rpc` too, so that clients can read error details.
+fn reflection<'b>() -> tonic_reflection::server::Builder<'b> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Connections that send small answers at once.
+struct NoDelay(TcpListenerStream);
+
+impl Stream for NoDelay {
+    type Item = std::io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let accepted = ready!(Pin::new(&mut self.0).poll_next(context));
+        if let Some(Ok(stream)) = &accepted {
+            // Without it answers may only be slower.
+            let _ = stream.set_nodelay(true);
+        }
+        Poll::Ready(accepted)
+    }
+}

@@ -1,0 +1,5 @@
+//! Every outside form of our values, each converted once.
+
+pub mod case;
+pub mod proto;
+pub mod v1;

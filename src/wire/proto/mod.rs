@@ -1,0 +1,7 @@
+//! gRPC messages: requests in, answers out.
+
+pub mod answer;
+pub mod json;
+mod parameters;
+pub mod request;
+mod shape;

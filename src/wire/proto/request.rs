@@ -1,0 +1,321 @@
+//! `AuthorizeRequest`: from the message to a checked request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::parameters::parameters;
+use super::shape::shape;
+use crate::engine::kms::action::Action;
+use crate::engine::kms::condition_key::{Supplier, find};
+use crate::engine::kms::operation::Operation;
+use crate::engine::policy::{Policy, session};
+use crate::engine::term::arn::Arn;
+use crate::engine::term::condition_key::has_form;
+use crate::engine::term::key_id::{KeyId, is_region};
+use crate::engine::term::principal::{Principal, is_service};
+use crate::engine::term::request::{
+    Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request,
+};
+use crate::engine::term::text::folded;
+use crate::engine::term::time::Timestamp;
+use crate::wire::v1;
+
+/// Bounds of a request, in bytes or items.
+mod bound {
+    /// `request_id`.
+    pub(super) const REQUEST_ID: usize = 256;
+    /// Grant tokens; from the AWS KMS API Reference.
+    pub(super) const GRANT_TOKENS: usize = 10;
+    /// A grant token; from the AWS KMS API Reference.
+    pub(super) const GRANT_TOKEN: usize = 8192;
+    /// Session policies: IAM knows one inline policy and ten managed ones.
+    pub(super) const SESSION_POLICIES: usize = 10;
+    /// Tags, pairs of an encryption context, condition keys, values of one key.
+    pub(super) const ITEMS: usize = 1000;
+    /// A text in one of these.
+    pub(super) const TEXT: usize = 8192;
+}
+
+type Refused<T> = Result<T, InvalidRequest>;
+
+/// Compiles session policies, or finds them compiled. The name goes into places of problems.
+pub type Sessions<'c> =
+    &'c dyn Fn(&str, &str) -> Result<Arc<Policy>, crate::engine::problem::Problems>;
+
+/// Reads a request, compiling its session policies.
+///
+/// # Errors
+///
+/// The first field that is wrong.
+pub fn request(message: &v1::AuthorizeRequest, now: Timestamp) -> Refused<Request<'_>> {
+    request_with(message, now, &session)
+}
+
+/// Reads a request; session policies come from `sessions`.
+///
+/// # Errors
+///
+/// The first field that is wrong.
+pub fn request_with<'a>(
+    message: &'a v1::AuthorizeRequest,
+    now: Timestamp,
+    sessions: Sessions<'_>,
+) -> Refused<Request<'a>> {
+    if message.request_id.len() > bound::REQUEST_ID {
+        return refuse("request_id", format!("longer than {} bytes", bound::REQUEST_ID));
+    }
+    let from = message.principal.as_ref();
+    let from = from.ok_or_else(|| InvalidRequest::new("principal", "missing: say who asks"))?;
+    let principal = Principal::parse(&from.arn)
+        .map_err(|error| InvalidRequest::new("principal.arn", error.to_string()))?;
+    let asked = asked(&message.action)?;
+    let request = Request {
+        principal,
+        role_arn: role_arn(&from.role_arn, &principal)?,
+        issuer_arn: issuer_arn(&from.issuer_arn, &principal)?,
+        session_tags: pairs("principal.tags", &from.tags)?,
+        session_policies: session_policies(&from.session_policies, sessions)?,
+        user_id: optional(&from.user_id),
+        source_identity: optional(&from.source_identity),
+        asked,
+        key_id: key_id("key_id", &message.key_id)?,
+        encryption_context: pairs("encryption_context", &message.encryption_context)?,
+        grant_tokens: grant_tokens(&message.grant_tokens)?,
+        context: context(message)?,
+        parameters: parameters(message.parameters.as_ref())?,
+        region: region("region", &message.region)?,
+        via_service: via_service(&message.via_service)?,
+        dry_run: message.dry_run,
+        now,
+        overrides: Vec::new(),
+    };
+    shape(&request)?;
+    Ok(request)
+}
+
+pub(super) fn refuse<T>(field: impl Into<String>, message: impl Into<String>) -> Refused<T> {
+    Err(InvalidRequest::new(field, message))
+}
+
+/// A text that is there.
+pub(super) fn optional(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn asked(action: &str) -> Refused<Asked> {
+    if action.is_empty() {
+        return refuse("action", "missing: say what is asked, such as `kms:Decrypt`");
+    }
+    if action == "kms:ReEncrypt" {
+        return refuse(
+            "action",
+            "`kms:ReEncrypt` is no action: ask `ReEncrypt`, or `kms:ReEncryptFrom` and `kms:ReEncryptTo`",
+        );
+    }
+    let found = if action.starts_with("kms:") {
+        Action::from_name(action).map(Asked::Action)
+    } else {
+        Operation::from_name(action).map(Asked::Operation)
+    };
+    found.ok_or_else(|| {
+        let spelt = Action::ALL.iter().find(|known| {
+            known.name().eq_ignore_ascii_case(action) || known.bare().eq_ignore_ascii_case(action)
+        });
+        let hint =
+            spelt.map(|known| format!(": did you mean `{}`?", known.name())).unwrap_or_default();
+        InvalidRequest::new("action", format!("KMS has no action or operation `{action}`{hint}"))
+    })
+}
+
+fn role_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<'a>>> {
+    const FIELD: &str = "principal.role_arn";
+    let Some(text) = optional(text) else { return Ok(None) };
+    let Principal::Session { account, role, .. } = principal else {
+        return refuse(FIELD, "only a session of a role has a role behind it");
+    };
+    let arn =
+        Arn::parse(text).filter(|arn| arn.service == "iam" && arn.resource.starts_with("role/"));
+    let Some(arn) = arn else { return refuse(FIELD, format!("`{text}` is not the ARN of a role")) };
+    if arn.account_id() != Some(*account) {
+        return refuse(FIELD, format!("`{text}` is not of the session's account {account}"));
+    }
+    if arn.resource.rsplit('/').next() != Some(role) {
+        return refuse(FIELD, format!("`{text}` is not the role `{role}` of the session"));
+    }
+    Ok(Some(arn))
+}
+
+fn issuer_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<'a>>> {
+    const FIELD: &str = "principal.issuer_arn";
+    let Some(text) = optional(text) else { return Ok(None) };
+    let Principal::Federated { account, .. } = principal else {
+        return refuse(FIELD, "only a federated session has a user behind it");
+    };
+    match Principal::parse(text) {
+        Ok(Principal::User { account: of, .. }) if of == *account => Ok(Arn::parse(text)),
+        Ok(Principal::User { .. }) => {
+            refuse(FIELD, format!("`{text}` is not of the session's account {account}"))
+        }
+        _ => refuse(FIELD, format!("`{text}` is not the ARN of an IAM user")),
+    }
+}
+
+fn session_policies(texts: &[String], sessions: Sessions<'_>) -> Refused<Vec<Arc<Policy>>> {
+    if texts.len() > bound::SESSION_POLICIES {
+        return refuse(
+            "principal.session_policies",
+            format!("more than {}", bound::SESSION_POLICIES),
+        );
+    }
+    let compile = |(index, text): (usize, &String)| {
+        let field = format!("principal.session_policies[{index}]");
+        sessions(&field, text).map_err(|problems| {
+            let messages: Vec<String> =
+                problems.as_slice().iter().map(ToString::to_string).collect();
+            InvalidRequest::new(field, messages.join("; "))
+        })
+    };
+    texts.iter().enumerate().map(compile).collect()
+}
+
+/// Reads a key id; an empty one is absent.
+pub(super) fn key_id<'a>(field: &str, text: &'a str) -> Refused<Option<KeyId<'a>>> {
+    let Some(text) = optional(text) else { return Ok(None) };
+    KeyId::parse(text).map(Some).map_err(|error| InvalidRequest::new(field, error.to_string()))
+}
+
+/// Reads a Region; an empty one is absent.
+pub(super) fn region<'a>(field: &str, text: &'a str) -> Refused<Option<&'a str>> {
+    match optional(text) {
+        Some(text) if !is_region(text) => {
+            refuse(field, format!("`{text}` is no Region: expected a name such as `us-west-2`"))
+        }
+        found => Ok(found),
+    }
+}
+
+/// `<service>.<region>.amazonaws.com`.
+///
+/// Source: AWS KMS Developer Guide, "kms:ViaService".
+fn via_service(text: &str) -> Refused<Option<&str>> {
+    match optional(text) {
+        Some(text) if !is_service(text) || !text.ends_with(".amazonaws.com") => refuse(
+            "via_service",
+            format!(
+                "`{text}` is no service name: expected one such as `s3.us-west-2.amazonaws.com`"
+            ),
+        ),
+        found => Ok(found),
+    }
+}
+
+/// The pairs of a map, sorted by name so that the order of a message's bytes never counts.
+pub(super) fn pairs<'a>(field: &str, map: &'a HashMap<String, String>) -> Refused<Pairs<'a>> {
+    if map.len() > bound::ITEMS {
+        return refuse(field, format!("more than {} entries", bound::ITEMS));
+    }
+    let mut pairs: Pairs<'a> = map.iter().map(|(name, value)| (&**name, &**value)).collect();
+    pairs.sort_unstable();
+    for (name, value) in &pairs {
+        if name.is_empty() {
+            return refuse(field, "a name is empty");
+        }
+        if name.len() > bound::TEXT || value.len() > bound::TEXT {
+            return refuse(field, format!("a name or value is longer than {} bytes", bound::TEXT));
+        }
+    }
+    Ok(pairs)
+}
+
+fn grant_tokens(tokens: &[String]) -> Refused<Vec<&str>> {
+    if tokens.len() > bound::GRANT_TOKENS {
+        return refuse("grant_tokens", format!("more than {}", bound::GRANT_TOKENS));
+    }
+    let check = |(index, token): (usize, &'_ String)| {
+        let fits = (1..=bound::GRANT_TOKEN).contains(&token.len());
+        if fits {
+            return Ok(());
+        }
+        refuse(
+            format!("grant_tokens[{index}]"),
+            format!("not 1 to {} bytes long", bound::GRANT_TOKEN),
+        )
+    };
+    tokens.iter().enumerate().try_for_each(check)?;
+    Ok(tokens.iter().map(String::as_str).collect())
+}
+
+/// Both context maps. Names ignore case and stand once; derived keys cannot be asserted.
+fn context(message: &v1::AuthorizeRequest) -> Refused<Vec<Asserted<'_>>> {
+    let mut asserted: Vec<Asserted<'_>> = Vec::new();
+    for (name, value) in &message.context {
+        let field = format!("context[\"{name}\"]");
+        assertable(&field, name, Arity::One)?;
+        bounded(&field, value)?;
+        asserted.push(Asserted { name, values: AssertedValues::One(value) });
+    }
+    for (name, list) in &message.multivalued_context {
+        let field = format!("multivalued_context[\"{name}\"]");
+        assertable(&field, name, Arity::Many)?;
+        if list.values.len() > bound::ITEMS {
+            return refuse(field, format!("more than {} values", bound::ITEMS));
+        }
+        list.values.iter().try_for_each(|value| bounded(&field, value))?;
+        let values = AssertedValues::Many(list.values.iter().map(String::as_str).collect());
+        asserted.push(Asserted { name, values });
+    }
+    if asserted.len() > bound::ITEMS {
+        return refuse("context", format!("more than {} condition keys", bound::ITEMS));
+    }
+    let fold = |asserted: &Asserted<'_>| folded(asserted.name).collect::<String>();
+    asserted.sort_by_cached_key(fold);
+    for twins in asserted.windows(2) {
+        if let [first, second] = twins
+            && fold(first) == fold(second)
+        {
+            let (first, second) = (first.name, second.name);
+            return refuse(
+                format!("context[\"{second}\"]"),
+                format!("given twice, as `{first}` and `{second}`: names ignore case"),
+            );
+        }
+    }
+    asserted.retain(|asserted| asserted.values != AssertedValues::Many(Vec::new()));
+    Ok(asserted)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arity {
+    One,
+    Many,
+}
+
+fn assertable(field: &str, name: &str, arity: Arity) -> Refused<()> {
+    if !has_form(name) {
+        return refuse(
+            field,
+            format!("`{name}` is no condition key: expected the form `prefix:name`"),
+        );
+    }
+    let row = find(name);
+    let kms = name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("kms:"));
+    if kms || row.is_some_and(|row| row.supplier == Supplier::Derived) {
+        return refuse(field, format!("`{name}` is derived by the service and cannot be asserted"));
+    }
+    match (row.map(|row| row.multivalued), arity) {
+        (Some(true), Arity::One) => {
+            refuse(field, format!("`{name}` has several values: give it in `multivalued_context`"))
+        }
+        (Some(false), Arity::Many) => {
+            refuse(field, format!("`{name}` has one value: give it in `context`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bounded(field: &str, text: &str) -> Refused<()> {
+    if text.len() > bound::TEXT {
+        return refuse(field, format!("longer than {} bytes", bound::TEXT));
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The generated messages and services of `keyward.v1`.
+
+#![expect(clippy::allow_attributes_without_reason, reason = "generated")]
+
+use std::sync::LazyLock;
+
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+tonic::include_proto!("keyward.v1");
+
+/// The protocol files as an encoded descriptor set, imports and comments included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default());
+
+/// The descriptor of a message, by its name without package.
+#[must_use]
+pub fn descriptor(message: &str) -> Option<MessageDescriptor> {
+    POOL.get_message_by_name(&format!("keyward.v1.{message}"))
+}
