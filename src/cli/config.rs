@@ -257,27 +257,6 @@ fn evaluation(args: &PolicyArgs, file: &File) -> Result<Evaluation, InvalidConfi
     Ok(evaluation)
 }
 
-/// Rewrites `--evaluation-a-b VALUE` and `--evaluation-a-b=VALUE` as `--evaluation a_b=VALUE`: the
-/// switches are many, and each has its flag.
-pub fn switch_flags(args: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut rewritten = Vec::new();
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        let Some(switch) = arg.strip_prefix("--evaluation-") else {
-            rewritten.push(arg);
-            continue;
-        };
-        let (name, value) = match switch.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (switch.to_owned(), args.next()),
-        };
-        let value = value.unwrap_or_default();
-        rewritten
-            .extend(["--evaluation".to_owned(), format!("{}={value}", name.replace('-', "_"))]);
-    }
-    rewritten
-}
-
 /// The arguments of `keyward serve` that are not about the policy set.
 #[derive(Clone, Debug, Default)]
 pub struct ServeArgs {
@@ -347,7 +326,7 @@ pub fn as_toml(config: &ServeConfig) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{PolicyArgs, ServeArgs, as_toml, parse, serve, switch_flags};
+    use super::{PolicyArgs, ServeArgs, as_toml, parse, serve};
 
     fn args(policies: &[&str]) -> PolicyArgs {
         PolicyArgs {
@@ -379,25 +358,6 @@ mod tests {
         assert!(error(&args(&[]), &open).contains("--insecure-plaintext"));
         assert!(
             parse("listn = []", Path::new("k.toml")).unwrap_err().to_string().contains("listn")
-        );
-    }
-
-    #[test]
-    fn every_switch_has_a_flag() {
-        let rewritten = switch_flags(
-            ["keyward", "--evaluation-ram-policy", "statements", "--evaluation-profile=aws", "x"]
-                .map(str::to_owned),
-        );
-        assert_eq!(
-            rewritten,
-            [
-                "keyward",
-                "--evaluation",
-                "ram_policy=statements",
-                "--evaluation",
-                "profile=aws",
-                "x"
-            ]
         );
     }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod render;
 pub mod serve;
 pub mod simulate;
+pub mod switches;
 pub mod version;
 
 use std::io::Write as _;
@@ -66,7 +67,7 @@ pub enum Format {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(config::switch_flags(
+    let cli = match Cli::try_parse_from(switches::switch_flags(
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
     )) {
         Ok(cli) => cli,

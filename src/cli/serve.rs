@@ -111,6 +111,7 @@ fn log(format: Option<LogFormat>) {
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_target(false)
+        .log_internal_errors(false) // to nobody, when standard error is gone
         .with_max_level(tracing::Level::INFO);
     match format.unwrap_or(chosen) {
         LogFormat::Text => builder.with_ansi(render::colour_on_stderr()).init(),

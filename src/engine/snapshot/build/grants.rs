@@ -44,7 +44,7 @@ impl Reading<'_> {
         }
     }
 
-    /// `KeyId` is the ARN of the key; beside the key it may be its id, or left out.
+    /// `KeyId` is the ARN of the key, or its id; beside the key it may be left out.
     fn key_of_grant(&mut self, item: &Json<'_>, key: Option<&Arn<'_>>) -> Option<String> {
         let Some(key_id) = self.text(item, "KeyId") else {
             if key.is_none() {
@@ -55,12 +55,18 @@ impl Reading<'_> {
         if let Ok(KeyId::Arn(arn)) = KeyId::parse(key_id) {
             return Some(arn.text.to_owned());
         }
-        let own = key.filter(|key| key.resource.strip_prefix("key/") == Some(key_id));
-        if own.is_none() {
-            let message = format!("`KeyId` is `{key_id}`, expected the ARN of the key");
-            self.error("bad-key-arn", message, "`list-grants` prints the key ARN", item.span);
+        match (KeyId::parse(key_id), key) {
+            (Ok(KeyId::Id(id)), Some(key)) if key.resource.strip_prefix("key/") == Some(id) => {
+                Some(key.text.to_owned())
+            }
+            // Which key of the set that is can be told when all of them are read.
+            (Ok(KeyId::Id(id)), None) => Some(id.to_owned()),
+            _ => {
+                let message = format!("`KeyId` is `{key_id}`, expected the ARN of the key");
+                self.error("bad-key-arn", message, "`list-grants` prints the key ARN", item.span);
+                None
+            }
         }
-        own.map(|key| key.text.to_owned())
     }
 
     fn grant(&mut self, item: &Json<'_>, key_arn: &str, id: &str) -> Option<Grant> {

@@ -85,7 +85,26 @@ impl Linker<'_> {
         let mut counts: HashMap<Box<str>, (usize, Mark)> = HashMap::new();
         let mut all: Vec<_> = grants.into_values().collect();
         all.sort_unstable_by_key(|(_, mark, _)| (mark.document, mark.span.start));
-        for (_, mark, grant) in all {
+        let mut seen: HashMap<(Box<str>, Box<str>), usize> = HashMap::new();
+        let by_id = all.iter().any(|(_, _, grant)| !grant.key_arn.starts_with("arn:"));
+        let arns = if by_id { arns_by_id(keys) } else { HashMap::new() };
+        for (_, mark, mut grant) in all {
+            if let Some(problem) = resolve(&mut grant, &arns) {
+                self.report(problem, mark);
+                continue;
+            }
+            let same = (grant.key_arn.clone(), grant.id.clone());
+            if let Some(first) = seen.insert(same, kept.len()).and_then(|at| kept.get(at)) {
+                // Named by id once and by ARN once.
+                if *first != grant {
+                    let message =
+                        format!("the grant `{}` is described twice and differently", grant.id);
+                    let problem = Problem::error("conflicting-documents", message)
+                        .help("keep one of the two, or make them equal");
+                    self.report(problem, mark);
+                }
+                continue;
+            }
             if keys.get(&grant.key_arn).is_none() {
                 if !self.unread {
                     let message = format!(
@@ -203,6 +222,44 @@ impl Linker<'_> {
         users: &HashMap<Box<str>, Identity>,
     ) -> HashMap<(AccountId, Box<str>), Box<str>> {
         users.values().map(|user| ((user.account, user.name.clone()), user.arn.clone())).collect()
+    }
+}
+
+/// The ARNs of the keys by their ids; `None` where several keys have the id.
+fn arns_by_id(keys: &Entities<Key>) -> HashMap<&str, Option<&str>> {
+    let mut arns: HashMap<&str, Option<&str>> = HashMap::new();
+    for (arn, _) in keys.iter() {
+        let id = arn.rsplit('/').next().unwrap_or(arn);
+        arns.entry(id).and_modify(|known| *known = None).or_insert(Some(arn));
+    }
+    arns
+}
+
+/// Puts the key's ARN in place of its id, where the id names one key of the set.
+fn resolve(grant: &mut Grant, arns: &HashMap<&str, Option<&str>>) -> Option<Problem> {
+    if grant.key_arn.starts_with("arn:") {
+        return None;
+    }
+    match arns.get(&*grant.key_arn) {
+        Some(Some(arn)) => {
+            grant.key_arn = (*arn).into();
+            None
+        }
+        None => {
+            let message = format!(
+                "the grant `{}` is on a key `{}`, which the set does not hold",
+                grant.id, grant.key_arn
+            );
+            Some(
+                Problem::warning("grant-for-unknown-key", message)
+                    .help("add the key, or leave the grant out"),
+            )
+        }
+        Some(None) => {
+            let message =
+                format!("`KeyId` is `{}`, the id of several keys of the set", grant.key_arn);
+            Some(Problem::error("bad-key-arn", message).help("name the key by its ARN"))
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! Every case through every door, and all doors agree.
+
+use keyward::engine::decide::{decide, explain};
+use keyward::wire::case::{answer, outcome};
+use keyward::wire::v1;
+use serde_json::{Value, json};
+
+use crate::doors::{Door, case, keyward, lines, noon, parsed, text};
+
+const CASES: &str = "tests/conformance";
+
+/// What a case expects, as one text: the decision, or the kind of error.
+fn found(answer: &Value) -> String {
+    answer["decision"].as_str().or(answer["error"]["kind"].as_str()).unwrap_or("nothing").to_owned()
+}
+
+fn check(expected: &Value, answer: &Value) {
+    assert_eq!(
+        found(answer),
+        expected["expect"].as_str().expect("an expectation"),
+        "{}: {answer}",
+        expected["id"]
+    );
+    let codes = match &expected["expectErrorCode"] {
+        Value::Null => return,
+        Value::Array(codes) => codes.clone(),
+        code => vec![code.clone()],
+    };
+    assert!(codes.contains(&answer["errorCode"]), "{}: {answer}", expected["id"]);
+}
+
+#[test]
+fn every_case_is_decided_as_it_says() {
+    for line in lines(CASES) {
+        check(&parsed(&line), &answer(&line, noon()));
+    }
+}
+
+#[test]
+fn the_command_line_answers_every_case_in_order() {
+    let lines = lines(CASES);
+    let output = keyward(&["simulate"], &lines.join("\n"));
+    assert!(output.status.success());
+    let answers = text(&output.stdout);
+    let answers: Vec<Value> = answers.lines().map(parsed).collect();
+    assert_eq!(answers.len(), lines.len());
+    for (line, answered) in lines.iter().zip(&answers) {
+        check(&parsed(line), answered);
+        assert_eq!(*answered, answer(line, noon()));
+    }
+}
+
+/// What the service says, in the words of `keyward simulate`.
+fn as_simulated(response: &v1::AuthorizeResponse) -> Value {
+    let decision = |decision: v1::Decision| match decision {
+        v1::Decision::Unspecified => "unspecified",
+        v1::Decision::Allowed => "allowed",
+        v1::Decision::ExplicitDeny => "explicitDeny",
+        v1::Decision::ImplicitDeny => "implicitDeny",
+        v1::Decision::KeyState => "keyState",
+    };
+    let some = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    let legs: Vec<Value> = response
+        .legs
+        .iter()
+        .map(|leg| {
+            json!({"action": leg.action, "resource": leg.resource, "decision": decision(leg.decision()),
+                "errorCode": some(&leg.error_code)})
+        })
+        .collect();
+    json!({"decision": decision(response.decision()), "errorCode": some(&response.error_code),
+        "message": some(&response.message), "legs": legs})
+}
+
+#[tokio::test]
+async fn the_live_service_answers_every_case_alike() {
+    let mut door = Door::open(keyward::engine::snapshot::Snapshot::default()).await;
+    let mut asked = 0;
+    for line in lines(CASES) {
+        let expected = parsed(&line);
+        // Overrides exist in simulations alone; what is refused has its own tests.
+        let Ok(case) = case(&line) else { continue };
+        if !case.overrides.is_empty() || case.request().is_err() {
+            continue;
+        }
+        let mut simulated = answer(&line, noon());
+        for member in ["id", "matchedStatements"] {
+            simulated.as_object_mut().expect("an object").remove(member);
+        }
+        door.set(case.snapshot, case.now);
+        for detail in [v1::Detail::Unspecified, v1::Detail::Reason, v1::Detail::Full] {
+            let mut message = case.message.clone();
+            message.set_detail(detail);
+            let response = door.client.authorize(message).await.expect("an answer").into_inner();
+            assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
+            assert_eq!(response.explanation.is_some(), detail != v1::Detail::Unspecified);
+        }
+        asked += 1;
+    }
+    assert!(asked > 150, "only {asked} cases went through the service");
+    door.close().await;
+}
+
+#[test]
+fn listening_changes_nothing() {
+    for line in lines(CASES) {
+        let Ok(case) = case(&line) else { continue };
+        let Ok(request) = case.request() else { continue };
+        let silent = decide(&case.snapshot, &request).map(|answer| outcome(&answer));
+        let heard = explain(&case.snapshot, &request).map(|(answer, explanation)| {
+            assert_eq!(explanation.legs.len(), answer.legs.len(), "{line}");
+            outcome(&answer)
+        });
+        assert_eq!(silent.ok(), heard.ok(), "{line}");
+    }
+}

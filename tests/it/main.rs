@@ -1,0 +1,10 @@
+//! The product through its doors: the command line, gRPC, real clients.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod command_line;
+mod conformance;
+mod doors;
+mod grpc;
+mod quickstart;
+mod recorded;
