@@ -1,6 +1,11 @@
 //! The product through its doors: the command line, gRPC, real clients.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod command_line;
 mod conformance;
