@@ -15,6 +15,7 @@ use crate::engine::term::time::Timestamp;
 use crate::pdp::CONSISTENCY_TOKEN;
 use crate::pdp::load::load;
 use crate::rpc::server::now;
+use crate::wire::assertion::verify;
 use crate::wire::proto::answer::{Envelope, response};
 use crate::wire::proto::json;
 use crate::wire::proto::request::request;
@@ -195,15 +196,16 @@ fn offline(args: &Args, message: &v1::AuthorizeRequest) -> Result<v1::AuthorizeR
             fail(USAGE, format!("--now `{text}`: expected a time such as 2026-01-01T00:00:00Z"))
         })?,
     };
-    let built = load(&config.folder, &config.options).map_err(|problems| {
-        // The exit code tells, if nobody reads standard error.
-        let _ = render::problems(
-            problems.as_slice(),
-            &mut io::stderr().lock(),
-            render::colour_on_stderr(),
-        );
-        PROBLEMS
-    })?;
+    let built =
+        load(&config.folder, &config.options, &|built| verify(built, now)).map_err(|problems| {
+            // The exit code tells, if nobody reads standard error.
+            let _ = render::problems(
+                problems.as_slice(),
+                &mut io::stderr().lock(),
+                render::colour_on_stderr(),
+            );
+            PROBLEMS
+        })?;
     let request = request(message, now).map_err(|error| fail(USAGE, error))?;
     let (answer, explanation) =
         explain(&built.snapshot, &request).map_err(|error| fail(USAGE, error))?;

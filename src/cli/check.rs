@@ -9,6 +9,8 @@ use super::{DONE, FAILED, Format, PROBLEMS, USAGE, fail, render};
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
 use crate::pdp::load::load;
+use crate::rpc::server::now;
+use crate::wire::assertion::verify;
 
 /// Arguments of `keyward check`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +35,7 @@ pub fn run(args: &Args) -> u8 {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
-    let written = match load(&config.folder, &config.options) {
+    let written = match load(&config.folder, &config.options, &|built| verify(built, now())) {
         Ok(built) => good(args.format, &config, &built).map(|()| DONE),
         Err(problems) => bad(args.format, problems.as_slice()).map(|()| PROBLEMS),
     };

@@ -11,6 +11,7 @@ use crate::pdp::Pdp;
 use crate::pdp::load::load;
 use crate::rpc::listener::Listener;
 use crate::rpc::server;
+use crate::wire::assertion::verify;
 
 /// Arguments of `keyward serve`.
 #[derive(Debug, clap::Args)]
@@ -58,7 +59,9 @@ pub fn run(args: &Args) -> u8 {
     }
     log(config.log_format);
     let colour = render::colour_on_stderr();
-    let built = match load(&config.policies.folder, &config.policies.options) {
+    let built = match load(&config.policies.folder, &config.policies.options, &|built| {
+        verify(built, server::now())
+    }) {
         Ok(built) => built,
         Err(problems) => {
             // Nobody reads standard error: the exit code still tells.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::assertion::verify;
 use super::proto::json::read as read_message;
 use super::proto::request::request;
 use super::v1;
@@ -12,7 +13,7 @@ use crate::engine::decide::decide;
 use crate::engine::decide::decision::Answer;
 use crate::engine::evaluation::Evaluation;
 use crate::engine::json::{self, Json, Member, Source};
-use crate::engine::problem::Problem;
+use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::snapshot::build::build;
 use crate::engine::term::condition_key::has_form;
@@ -100,7 +101,7 @@ pub fn read(json: &Json<'_>, source: &Source<'_>, now: Timestamp) -> Result<Case
     };
     let overrides = json.member("contextOverrides").map(overrides).transpose()?.unwrap_or_default();
     let evaluation = json.member("options").map(evaluation).transpose()?.unwrap_or_default();
-    let snapshot = snapshot(json.member("documents"), source, evaluation)?;
+    let snapshot = snapshot(json.member("documents"), source, evaluation, now)?;
     Ok(Case { message, now, overrides, snapshot })
 }
 
@@ -182,6 +183,7 @@ fn snapshot(
     documents: Option<&Json<'_>>,
     source: &Source<'_>,
     evaluation: Evaluation,
+    now: Timestamp,
 ) -> Result<Snapshot, Refusal> {
     let items = match documents {
         None => &[],
@@ -196,9 +198,11 @@ fn snapshot(
         })
         .collect();
     let options = Options { allow_empty: true, evaluation, ..Options::default() };
-    match build(&documents, &options) {
-        Ok(built) => Ok(built.snapshot),
-        Err(problems) => Err(Refusal::Policy(problems.as_slice().to_vec())),
+    let refused = |problems: &Problems| Refusal::Policy(problems.as_slice().to_vec());
+    let built = build(&documents, &options).map_err(|problems| refused(&problems))?;
+    match Problems::refusing(verify(&built, now)) {
+        Some(problems) => Err(refused(&problems)),
+        None => Ok(built.snapshot),
     }
 }
 

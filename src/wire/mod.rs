@@ -1,5 +1,6 @@
 //! Every outside form of our values, each converted once.
 
+pub mod assertion;
 pub mod case;
 pub mod proto;
 pub mod v1;

@@ -81,6 +81,32 @@ fn check_reports_every_problem_with_its_place() {
 }
 
 #[test]
+fn a_set_whose_assertions_do_not_hold_is_refused_by_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = r#"{"KeyMetadata": {"Arn": "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+ "Policy": "default", "Assertions": [
+  {"name": "alice decrypts", "principal": "arn:aws:iam::111122223333:user/alice", "action": "kms:Decrypt",
+   "key": "1234abcd-12ab-34cd-56ef-1234567890ab", "expect": {"decision": "allowed"}}]}"#;
+    fs::write(folder.path().join("key.json"), policy).expect("a file");
+    let path = folder.path().to_str().expect("UTF-8");
+    let question = ["--principal", "arn:aws:iam::111122223333:root", "--action", "kms:ListKeys"];
+    for command in [&["check"][..], &["serve", "--listen", "127.0.0.1:0"], &["authorize"]] {
+        let more: &[&str] = if command == ["authorize"] { &question } else { &[] };
+        let output = keyward(&[command, &["--policies", path], more].concat(), "");
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {}", text(&output.stderr));
+        let said = text(&output.stderr);
+        assert!(said.contains("assertion-failed") && said.contains("key.json:3:3"), "{said}");
+        assert!(
+            said.contains("expected allowed, decided implicitDeny (identity_policy)"),
+            "{said}"
+        );
+    }
+    let case = format!(r#"{{"id": "a", "documents": [{policy}], "request": {{}}}}"#);
+    let answer = parsed(&text(&keyward(&["simulate"], &case.replace('\n', "")).stdout));
+    assert_eq!(answer["error"]["problems"][0]["code"], "assertion-failed");
+}
+
+#[test]
 fn serve_refuses_a_set_that_cannot_be_used() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("UTF-8");

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use keyward::engine::bundle::Limits;
 use keyward::engine::json::{self, Source};
+use keyward::engine::problem::Problem;
 use keyward::engine::snapshot::Snapshot;
+use keyward::engine::snapshot::build::Built;
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::Pdp;
 use keyward::rpc::listener::{Address, Listener};
 use keyward::rpc::server;
+use keyward::wire::assertion::verify;
 use keyward::wire::case::{self, Case};
 use keyward::wire::v1::authorization_service_client::AuthorizationServiceClient;
 use serde_json::Value;
@@ -45,6 +48,11 @@ pub(crate) fn parsed(line: &str) -> Value {
 /// The instant of cases that name none.
 pub(crate) fn noon() -> Timestamp {
     Timestamp::parse("2026-01-01T12:00:00Z").expect("an instant")
+}
+
+/// What must hold of a set, at noon.
+pub(crate) fn verified(built: &Built) -> Vec<Problem> {
+    verify(built, noon())
 }
 
 /// A case, read as `keyward simulate` reads it.

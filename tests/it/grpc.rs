@@ -11,7 +11,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::doors::{Door, parsed, text, tool};
+use crate::doors::{Door, parsed, text, tool, verified};
 
 const AUTHORIZE: &str = "keyward.v1.AuthorizationService/Authorize";
 
@@ -30,7 +30,8 @@ fn question(tenant: &str) -> v1::AuthorizeRequest {
 }
 
 async fn quickstart() -> Door {
-    let built = load(Path::new("examples/quickstart"), &Options::default()).expect("a good set");
+    let built =
+        load(Path::new("examples/quickstart"), &Options::default(), &verified).expect("a good set");
     Door::open(built.snapshot).await
 }
 

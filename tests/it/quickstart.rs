@@ -8,11 +8,12 @@ use keyward::wire::proto::json::read;
 use keyward::wire::v1::AuthorizeRequest;
 use serde_json::Value;
 
-use crate::doors::{Door, parsed};
+use crate::doors::{Door, parsed, verified};
 
 #[tokio::test]
 async fn every_question_has_the_answer_that_is_written_beside_it() {
-    let built = load(Path::new("examples/quickstart"), &Options::default()).expect("a good set");
+    let built =
+        load(Path::new("examples/quickstart"), &Options::default(), &verified).expect("a good set");
     assert_eq!(built.warnings, []);
     let mut door = Door::open(built.snapshot).await;
     let questions =

@@ -7,12 +7,12 @@ use keyward::pdp::load::load;
 use keyward::wire::proto::json::read;
 use keyward::wire::v1::AuthorizeRequest;
 
-use crate::doors::{Door, parsed};
+use crate::doors::{Door, parsed, verified};
 
 #[tokio::test]
 async fn an_export_of_an_account_is_served_as_it_is() {
-    let built =
-        load(Path::new("tests/data/moto/policies"), &Options::default()).expect("a good set");
+    let built = load(Path::new("tests/data/moto/policies"), &Options::default(), &verified)
+        .expect("a good set");
     let mut door = Door::open(built.snapshot).await;
     let questions = std::fs::read_to_string("tests/data/moto/questions.jsonl").expect("questions");
     for line in questions.lines() {

@@ -13,6 +13,7 @@ mod layers;
 mod legs;
 pub mod message;
 pub mod observer;
+pub mod reason;
 pub mod resource;
 mod retire;
 
