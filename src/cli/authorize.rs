@@ -12,7 +12,7 @@ use super::config::{PolicyArgs, file, policies};
 use super::{DENIED, DONE, FAILED, Format, PROBLEMS, USAGE, fail, render};
 use crate::engine::decide::explain;
 use crate::engine::term::time::Timestamp;
-use crate::pdp::CONSISTENCY_TOKEN;
+use crate::pdp::Pdp;
 use crate::pdp::load::load;
 use crate::rpc::server::now;
 use crate::wire::assertion::verify;
@@ -206,15 +206,16 @@ fn offline(args: &Args, message: &v1::AuthorizeRequest) -> Result<v1::AuthorizeR
             );
             PROBLEMS
         })?;
+    let pdp = Pdp::new(built.snapshot);
+    let snapshot = pdp.snapshot();
     let request = request(message, now).map_err(|error| fail(USAGE, error))?;
-    let (answer, explanation) =
-        explain(&built.snapshot, &request).map_err(|error| fail(USAGE, error))?;
+    let (answer, explanation) = explain(&snapshot, &request).map_err(|error| fail(USAGE, error))?;
     let decision_id = uuid::Uuid::now_v7().to_string();
     let envelope = Envelope {
         request_id: &message.request_id,
         decision_id: &decision_id,
-        revision: &built.snapshot.revision,
-        consistency_token: CONSISTENCY_TOKEN,
+        revision: &snapshot.revision,
+        consistency_token: &pdp.consistency_token(&snapshot),
         detail: v1::Detail::Full,
     };
     Ok(response(&answer, Some(&explanation), &envelope))

@@ -1,10 +1,9 @@
 //! Grants: who may use a key for what, until the grant is retired or revoked.
 
-use std::sync::Arc;
-
 use super::kms::action::ActionSet;
 use super::policy::principal::PrincipalPattern;
 use super::term::account::AccountId;
+use super::term::time::Timestamp;
 
 /// A grant on a key.
 ///
@@ -33,6 +32,8 @@ pub struct Grant {
     pub token: Option<Box<str>>,
     /// Not yet visible without its token.
     pub pending: bool,
+    /// When it was created, where that is known.
+    pub created: Option<Timestamp>,
 }
 
 /// A limit on the encryption context of requests under a grant. Pairs are sorted by name.
@@ -46,61 +47,60 @@ pub enum ContextConstraint {
     Subset(Box<[(Box<str>, Box<str>)]>),
 }
 
-/// The grants of a set, by key. Each list is sorted by grant id.
-#[derive(Clone, Debug, Default)]
-pub struct Grants {
-    by_key: hashbrown::HashMap<Box<str>, Box<[Arc<Grant>]>>,
-    by_token: hashbrown::HashMap<Box<str>, Arc<Grant>>,
+/// A grantee or retiring principal as something to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GranteeRef<'a> {
+    kind: Kind,
+    text: &'a str,
 }
 
-impl Grants {
-    /// Indexes `grants`. Invariant of the caller: ids are unique for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// A user, session, federated user or role, by ARN; `*`, which is nobody.
+    Named,
+    Account,
+    Service,
+    UniqueId,
+}
+
+impl<'a> GranteeRef<'a> {
+    /// Of a pattern.
     #[must_use]
-    pub fn new(grants: Vec<Grant>) -> Self {
-        let mut by_key: hashbrown::HashMap<Box<str>, Vec<Arc<Grant>>> = hashbrown::HashMap::new();
-        let mut by_token = hashbrown::HashMap::new();
-        for grant in grants {
-            let grant = Arc::new(grant);
-            if let Some(token) = &grant.token {
-                by_token.insert(token.clone(), Arc::clone(&grant));
-            }
-            by_key.entry(grant.key_arn.clone()).or_default().push(grant);
+    pub fn of(pattern: &'a PrincipalPattern) -> Self {
+        match pattern {
+            PrincipalPattern::Everyone | PrincipalPattern::AnyAws => Self::named("*"),
+            PrincipalPattern::Account(account) => Self::account(account.as_str()),
+            PrincipalPattern::User(arn)
+            | PrincipalPattern::Role(arn)
+            | PrincipalPattern::Session(arn)
+            | PrincipalPattern::Federated(arn)
+            | PrincipalPattern::Provider(arn) => Self::named(arn),
+            PrincipalPattern::Service(name) => Self::service(name),
+            PrincipalPattern::UniqueId(id) => Self::unique_id(id),
         }
-        let sorted = |mut list: Vec<Arc<Grant>>| {
-            list.sort_by(|a, b| a.id.cmp(&b.id));
-            list.into_boxed_slice()
-        };
-        let by_key = by_key.into_iter().map(|(key, list)| (key, sorted(list))).collect();
-        Self { by_key, by_token }
     }
 
-    /// The grants on a key.
+    /// A user, session, federated user or role.
     #[must_use]
-    pub fn on(&self, key_arn: &str) -> &[Arc<Grant>] {
-        self.by_key.get(key_arn).map_or(&[], |list| list)
+    pub fn named(arn: &'a str) -> Self {
+        Self { kind: Kind::Named, text: arn }
     }
 
-    /// The grant with this id on a key.
+    /// An account.
     #[must_use]
-    pub fn find(&self, key_arn: &str, id: &str) -> Option<&Grant> {
-        self.on(key_arn).iter().find(|grant| &*grant.id == id).map(|grant| &**grant)
+    pub fn account(account: &'a str) -> Self {
+        Self { kind: Kind::Account, text: account }
     }
 
-    /// The grant that a token points at.
+    /// A service.
     #[must_use]
-    pub fn with_token(&self, token: &str) -> Option<&Grant> {
-        self.by_token.get(token).map(|grant| &**grant)
+    pub fn service(name: &'a str) -> Self {
+        Self { kind: Kind::Service, text: name }
     }
 
-    /// How many there are.
+    /// What remains of a deleted user or role.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_key.values().map(|list| list.len()).sum()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+    pub fn unique_id(id: &'a str) -> Self {
+        Self { kind: Kind::UniqueId, text: id }
     }
 }

@@ -1,37 +1,98 @@
 //! The living thing: which snapshot answers now.
 
+pub mod grants;
+pub mod live;
 pub mod load;
+pub mod sessions;
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 
+use self::grants::GrantStore;
+use self::live::Live;
+use self::sessions::SessionPolicies;
 use crate::engine::snapshot::Snapshot;
 
 /// Answers from one snapshot at a time. There is always one.
 #[derive(Debug)]
 pub struct Pdp {
-    live: ArcSwap<Snapshot>,
+    live: Arc<Live>,
+    sessions: SessionPolicies,
+    grants: Option<GrantStore>,
 }
 
-/// The state of the grants while all of them come from documents: usable as `at_least_as_fresh`.
-pub const CONSISTENCY_TOKEN: &str = "documents.0";
-
 impl Pdp {
-    /// Answers from `snapshot`.
+    /// Answers from `snapshot`; its grants are those of the documents.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { live: ArcSwap::from_pointee(snapshot) }
+        Self {
+            live: Arc::new(Live::new(snapshot)),
+            sessions: SessionPolicies::default(),
+            grants: None,
+        }
+    }
+
+    /// Answers from what `live` holds, which follows `grants`.
+    #[must_use]
+    pub fn with_grants(live: Arc<Live>, grants: GrantStore) -> Self {
+        Self { live, sessions: SessionPolicies::default(), grants: Some(grants) }
     }
 
     /// The snapshot that answers now. Whoever holds it sees one moment, whatever is installed.
     #[must_use]
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.live.load()
+        self.live.snapshot()
     }
 
-    /// Answers from `snapshot` from now on.
-    pub fn install(&self, snapshot: Snapshot) {
-        self.live.store(Arc::new(snapshot));
+    /// What changes.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// The session policies that requests brought.
+    #[must_use]
+    pub fn sessions(&self) -> &SessionPolicies {
+        &self.sessions
+    }
+
+    /// The store of live grants, if there is one.
+    #[must_use]
+    pub fn grants(&self) -> Option<&GrantStore> {
+        self.grants.as_ref()
+    }
+
+    /// The state of the grants in a snapshot, usable as `at_least_as_fresh`.
+    #[must_use]
+    pub fn consistency_token(&self, snapshot: &Snapshot) -> String {
+        let sequence = snapshot.grants.live.sequence();
+        match &self.grants {
+            None => format!("{DOCUMENTS}.{sequence}"),
+            Some(grants) => format!("{}.{sequence}", grants.incarnation()),
+        }
+    }
+
+    /// The number of the change that a consistency token names.
+    ///
+    /// # Errors
+    ///
+    /// It is not a token of this service.
+    pub fn read_consistency_token(&self, token: &str) -> Result<u64, ForeignToken> {
+        let (incarnation, sequence) = token.rsplit_once('.').ok_or(ForeignToken)?;
+        let own = match &self.grants {
+            None => incarnation == DOCUMENTS,
+            Some(grants) => incarnation == grants.incarnation(),
+        };
+        let sequence = sequence.parse().map_err(|_| ForeignToken)?;
+        if own { Ok(sequence) } else { Err(ForeignToken) }
     }
 }
+
+/// In place of an incarnation while all grants come from documents.
+const DOCUMENTS: &str = "documents";
+
+/// A consistency token of another service, or none at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the consistency token is not of this service")]
+pub struct ForeignToken;

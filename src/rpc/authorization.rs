@@ -3,19 +3,23 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::Guard;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::pb;
 use uuid::Uuid;
 
+use super::freshness::{snapshot, time_left};
 use super::status;
+use super::tokens::resolve;
 use crate::engine::decide::{decide, explain};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::term::time::Timestamp;
-use crate::pdp::{CONSISTENCY_TOKEN, Pdp};
+use crate::pdp::Pdp;
 use crate::wire::proto::answer::{Envelope, response};
-use crate::wire::proto::request::request;
+use crate::wire::proto::request::request_with;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::AuthorizationService;
 
@@ -38,15 +42,32 @@ impl Authorization {
     pub fn new(pdp: Arc<Pdp>, clock: Clock) -> Self {
         Self { pdp, clock }
     }
+
+    /// Answers one message of a stream, by the rules of its moment.
+    async fn one(&self, question: &v1::AuthorizeRequest) -> Result<v1::AuthorizeResponse, Status> {
+        let snapshot = fresh(&self.pdp, question, None).await?;
+        answer(&self.pdp, &snapshot, question, (self.clock)())
+    }
+}
+
+/// A snapshot that is fresh enough for a request.
+async fn fresh(
+    pdp: &Pdp,
+    question: &v1::AuthorizeRequest,
+    left: Option<Duration>,
+) -> Result<Guard<Arc<Snapshot>>, Status> {
+    let tokens = !question.grant_tokens.is_empty();
+    snapshot(pdp, question.consistency.as_ref(), tokens, left).await
 }
 
 /// Decides one request from one snapshot. A defect of ours is no answer.
 fn answer(
+    pdp: &Pdp,
     snapshot: &Snapshot,
     message: &v1::AuthorizeRequest,
     now: Timestamp,
 ) -> Result<v1::AuthorizeResponse, Status> {
-    let decided = catch_unwind(AssertUnwindSafe(|| decided(snapshot, message, now)));
+    let decided = catch_unwind(AssertUnwindSafe(|| decided(pdp, snapshot, message, now)));
     decided.unwrap_or_else(|_| {
         tracing::error!(action = message.action, "a decision failed: this is a defect of Keyward");
         Err(status::refused(Code::Internal, "DEFECT", "the decision failed; refuse the operation"))
@@ -54,23 +75,25 @@ fn answer(
 }
 
 fn decided(
+    pdp: &Pdp,
     snapshot: &Snapshot,
     message: &v1::AuthorizeRequest,
     now: Timestamp,
 ) -> Result<v1::AuthorizeResponse, Status> {
-    consistency(message.consistency.as_ref())?;
     let detail = v1::Detail::try_from(message.detail).map_err(|_| {
         let error =
             crate::engine::term::request::InvalidRequest::new("detail", "no such level of detail");
         status::invalid(&error)
     })?;
-    let request = request(message, now).map_err(|error| status::invalid(&error))?;
+    let message = &*resolve(pdp, snapshot, message, now);
+    let sessions = |name: &str, text: &str| pdp.sessions().get(name, text);
+    let request = request_with(message, now, &sessions).map_err(|error| status::invalid(&error))?;
     let decision_id = Uuid::now_v7().hyphenated().to_string();
     let envelope = Envelope {
         request_id: &message.request_id,
         decision_id: &decision_id,
         revision: &snapshot.revision,
-        consistency_token: CONSISTENCY_TOKEN,
+        consistency_token: &pdp.consistency_token(snapshot),
         detail,
     };
     if detail == v1::Detail::Unspecified {
@@ -80,38 +103,6 @@ fn decided(
     let (answer, explanation) =
         explain(snapshot, &request).map_err(|error| status::invalid(&error))?;
     Ok(response(&answer, Some(&explanation), &envelope))
-}
-
-/// All grants come from documents, so the snapshot is as fresh as can be; a token of another store
-/// means nothing here.
-fn consistency(wanted: Option<&v1::Consistency>) -> Result<(), Status> {
-    use v1::consistency::Requirement;
-    match wanted.and_then(|consistency| consistency.requirement.as_ref()) {
-        None | Some(Requirement::MinimizeLatency(_) | Requirement::FullyConsistent(_)) => Ok(()),
-        Some(Requirement::AtLeastAsFresh(token)) if token == CONSISTENCY_TOKEN => Ok(()),
-        Some(Requirement::AtLeastAsFresh(_)) => Err(status::refused(
-            Code::FailedPrecondition,
-            "FOREIGN_CONSISTENCY_TOKEN",
-            "the consistency token is of another store",
-        )),
-    }
-}
-
-/// A deadline that has passed when the call arrives is honoured before any work.
-fn in_time<T>(call: &Request<T>) -> Result<(), Status> {
-    let timeout = call.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
-    let passed = timeout.is_some_and(|text| {
-        let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-        !digits.is_empty() && digits.bytes().all(|digit| digit == b'0')
-    });
-    if passed {
-        return Err(status::refused(
-            Code::DeadlineExceeded,
-            "DEADLINE",
-            "the deadline passed before work began",
-        ));
-    }
-    Ok(())
 }
 
 fn rpc_status(status: &Status) -> pb::Status {
@@ -127,17 +118,18 @@ impl AuthorizationService for Authorization {
         &self,
         call: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
-        in_time(&call)?;
-        answer(&self.pdp.snapshot(), call.get_ref(), (self.clock)()).map(Response::new)
+        let left = time_left(call.metadata())?;
+        let message = call.get_ref();
+        let snapshot = fresh(&self.pdp, message, left).await?;
+        answer(&self.pdp, &snapshot, message, (self.clock)()).map(Response::new)
     }
 
     async fn batch_authorize(
         &self,
         call: Request<v1::BatchAuthorizeRequest>,
     ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
-        in_time(&call)?;
+        let left = time_left(call.metadata())?;
         let batch = call.get_ref();
-        consistency(batch.consistency.as_ref())?;
         let refuse = |field: &str, message: String| {
             Err(status::invalid(&crate::engine::term::request::InvalidRequest::new(field, message)))
         };
@@ -147,14 +139,16 @@ impl AuthorizationService for Authorization {
         let Ok(stop_mode) = v1::StopMode::try_from(batch.stop_mode) else {
             return refuse("stop_mode", "no such stop mode".to_owned());
         };
-        let (snapshot, now) = (self.pdp.snapshot(), (self.clock)());
+        let tokens = batch.requests.iter().any(|request| !request.grant_tokens.is_empty());
+        let snapshot = snapshot(&self.pdp, batch.consistency.as_ref(), tokens, left).await?;
+        let now = (self.clock)();
         let mut items = Vec::with_capacity(batch.requests.len());
         for (index, message) in batch.requests.iter().enumerate() {
             if message.consistency.is_some() {
                 let field = format!("requests[{index}].consistency");
                 return refuse(&field, "must be empty: a batch has one `consistency`".to_owned());
             }
-            let found = answer(&snapshot, message, now);
+            let found = answer(&self.pdp, &snapshot, message, now);
             let allowed =
                 found.as_ref().is_ok_and(|answer| answer.decision() == v1::Decision::Allowed);
             items.push(v1::BatchAuthorizeItem {
@@ -182,21 +176,24 @@ impl AuthorizationService for Authorization {
         &self,
         call: Request<Streaming<v1::AuthorizeStreamRequest>>,
     ) -> Result<Response<Self::AuthorizeStreamStream>, Status> {
-        in_time(&call)?;
+        time_left(call.metadata())?;
         let service = self.clone();
-        let answers = call.into_inner().map(move |message| {
-            let message = message?;
-            let question = message.request.unwrap_or_default();
-            let found = answer(&service.pdp.snapshot(), &question, (service.clock)());
-            Ok(v1::AuthorizeStreamResponse {
-                id: message.id,
-                result: Some(match found {
-                    Ok(answer) => v1::authorize_stream_response::Result::Response(answer),
-                    Err(status) => {
-                        v1::authorize_stream_response::Result::Error(rpc_status(&status))
-                    }
-                }),
-            })
+        let answers = call.into_inner().then(move |message| {
+            let service = service.clone();
+            async move {
+                let message = message?;
+                let question = message.request.unwrap_or_default();
+                let found = service.one(&question).await;
+                Ok(v1::AuthorizeStreamResponse {
+                    id: message.id,
+                    result: Some(match found {
+                        Ok(answer) => v1::authorize_stream_response::Result::Response(answer),
+                        Err(status) => {
+                            v1::authorize_stream_response::Result::Error(rpc_status(&status))
+                        }
+                    }),
+                })
+            }
         });
         Ok(Response::new(Box::pin(answers)))
     }

@@ -99,7 +99,7 @@ impl Door {
     }
 
     pub(crate) fn set(&self, snapshot: Snapshot, now: Timestamp) {
-        self.pdp.install(snapshot);
+        self.pdp.live().install(&snapshot);
         *self.clock.lock().expect("the clock") = now;
     }
 

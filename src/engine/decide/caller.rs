@@ -1,6 +1,9 @@
 //! The caller, with what the set knows of it.
 
+use arrayvec::ArrayVec;
+
 use crate::engine::evaluation::{AwsStar, Evaluation, FederatedByName, Required, Unknown};
+use crate::engine::grant::GranteeRef;
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::Principals;
 use crate::engine::snapshot::{Identity, Named, Snapshot};
@@ -134,6 +137,27 @@ impl<'a> Caller<'a> {
     #[must_use]
     pub fn is_bare_federated(&self) -> bool {
         matches!(self.principal, Principal::Federated { .. }) && !self.has_session_policies
+    }
+
+    /// The grantees that name the caller without doubt.
+    #[must_use]
+    pub fn grantees(&self) -> ArrayVec<GranteeRef<'_>, 4> {
+        let itself = match self.principal {
+            Principal::Service { name } => Some(GranteeRef::service(name)),
+            Principal::Root { .. } => None,
+            _ => Some(GranteeRef::named(self.principal.text())),
+        };
+        let unique_id = match self.principal {
+            Principal::Federated { .. } => self.identity.and_then(|user| user.unique_id.as_deref()),
+            _ => self.unique_id,
+        };
+        let all = [
+            itself,
+            self.role_arn.or(self.issuer_arn).map(GranteeRef::named),
+            unique_id.map(GranteeRef::unique_id),
+            self.principal.account_text().map(GranteeRef::account),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     /// How an Allow with this principal names the caller, if it does without doubt.

@@ -97,6 +97,9 @@ impl Listener {
     }
 }
 
+/// Grants to others than the caller that are told of; a key may have 50,000.
+const OTHER_GRANTS: usize = 20;
+
 impl Observer for Listener {
     fn statement(&mut self, seen: &SeenStatement<'_, '_>) {
         let statement = seen.statement;
@@ -107,6 +110,10 @@ impl Observer for Listener {
             reason: reason(seen),
         };
         self.statements.push((seen.layer, finding));
+    }
+
+    fn other_grants(&self) -> usize {
+        OTHER_GRANTS
     }
 
     fn grant(&mut self, grant: &Grant, obstacle: Option<&'static str>) {

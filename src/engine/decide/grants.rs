@@ -7,7 +7,7 @@ use super::combine::GrantSays;
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
 use crate::engine::evaluation::{AccountGrantee, CrossAccountGrant, GrantLimit, KeyCase};
-use crate::engine::grant::{ContextConstraint, Grant};
+use crate::engine::grant::{ContextConstraint, Grant, GranteeRef};
 use crate::engine::kms::action::Action;
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::snapshot::Key;
@@ -37,7 +37,17 @@ pub(super) fn applicable<'a>(
 ) -> (GrantSays<'a>, GrantSays<'a>) {
     let (mut all, mut own) = (GrantSays::default(), GrantSays::default());
     let evaluation = &facts.snapshot.evaluation;
-    for grant in facts.snapshot.grants.on(&key.arn) {
+    let grantees = facts.caller.grantees();
+    let of_caller = facts.snapshot.grants.to(&key.arn, &grantees);
+    let others = facts
+        .snapshot
+        .grants
+        .on(&key.arn)
+        .filter(|grant| !grantees.contains(&GranteeRef::of(&grant.grantee)));
+    for grant in of_caller.chain(others.take(observer.other_grants())) {
+        if grant.key_arn != key.arn {
+            continue;
+        }
         if !grant.operations.contains(facts.action) {
             continue;
         }

@@ -13,6 +13,8 @@ pub trait Observer {
     fn statement(&mut self, seen: &SeenStatement<'_, '_>);
     /// A grant with the operation was looked at; the text says what kept it from applying.
     fn grant(&mut self, grant: &Grant, obstacle: Option<&'static str>);
+    /// How many grants to others on the key are looked at, to tell of them.
+    fn other_grants(&self) -> usize;
     /// A layer came to its verdict.
     fn layer(&mut self, layer: Layer, verdict: &'static str);
     /// An authorization was decided.
@@ -44,6 +46,9 @@ pub struct Silent;
 impl Observer for Silent {
     fn statement(&mut self, _: &SeenStatement<'_, '_>) {}
     fn grant(&mut self, _: &Grant, _: Option<&'static str>) {}
+    fn other_grants(&self) -> usize {
+        0
+    }
     fn layer(&mut self, _: Layer, _: &'static str) {}
     fn leg(&mut self, _: &Facts<'_, '_>, _: &Decision<'_>) {}
 }

@@ -29,12 +29,15 @@ use hashbrown::{HashMap, HashSet};
 use self::link::Linker;
 use self::reading::{Reading, Said};
 use self::revision::PolicyDigests;
-use super::{Identity, Key, Snapshot};
+use super::grants::Grants;
+use super::grants::live::LiveGrants;
+use super::{Identity, Key, PolicySet, Snapshot};
 use crate::engine::bundle::{Document, Options, Part};
 use crate::engine::json::Source;
 use crate::engine::problem::{Problem, Problems, Severity};
 
 pub use assertions::Assertion;
+pub use grants::grant;
 
 /// A snapshot, and what is worth knowing about the documents it was made of.
 #[derive(Clone, Debug)]
@@ -96,7 +99,7 @@ fn link(
     }
     let grants = linker.grants(said.grants, &said.keys);
     let (keys, aliases) = linker.keys(said.keys, said.aliases);
-    let snapshot = Snapshot {
+    let policies = PolicySet {
         only_region: only_region(&keys),
         keys,
         aliases,
@@ -110,11 +113,12 @@ fn link(
             .next()
             .map(|(_, _, organization)| organization),
         endpoints: said.endpoints.into_values().map(|(id, _, policy)| (id, policy)).collect(),
-        grants,
         evaluation: options.evaluation.clone(),
         default_region: options.default_region.clone(),
         revision: said.fingerprints.revision(),
     };
+    let grants = Grants { documents: Arc::new(grants), live: LiveGrants::default() };
+    let snapshot = Snapshot { policies: Arc::new(policies), grants };
     (snapshot, said.assertions, problems)
 }
 

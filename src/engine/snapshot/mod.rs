@@ -1,23 +1,42 @@
 //! Everything that is needed to decide, compiled and indexed. Never changed once made.
 
 pub mod build;
+pub mod grants;
 pub mod organization;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap, HashSet};
 
+use self::grants::Grants;
 use self::organization::Organization;
 use super::evaluation::Evaluation;
-use super::grant::Grants;
 use super::kms::key_state::{KeyFacts, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
 use super::policy::Policy;
 use super::term::account::AccountId;
 use super::term::time::Timestamp;
 
-/// The policies and grants of one moment.
+/// The policies and grants of one moment: two halves that change apart. A clone shares both.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// What the documents say, but for their grants.
+    pub policies: Arc<PolicySet>,
+    /// The grants.
+    pub grants: Grants,
+}
+
+impl Deref for Snapshot {
+    type Target = PolicySet;
+
+    fn deref(&self) -> &PolicySet {
+        &self.policies
+    }
+}
+
+/// Keys, policies and principals, compiled and indexed.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySet {
     /// Keys by ARN.
     pub keys: HashMap<Box<str>, Key>,
     /// Alias ARN to key ARN. The key may be missing from the set.
@@ -34,8 +53,6 @@ pub struct Snapshot {
     pub organization: Option<Organization>,
     /// Policies of VPC endpoints by endpoint id.
     pub endpoints: HashMap<Box<str>, Arc<Policy>>,
-    /// Grants.
-    pub grants: Grants,
     /// How open points are read.
     pub evaluation: Evaluation,
     /// Region of requests that name none, from the configuration.

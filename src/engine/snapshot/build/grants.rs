@@ -1,11 +1,14 @@
 //! Grants, as `list-grants` prints them.
 
-use super::reading::Reading;
-use super::revision::Holds;
+use super::reading::{Reading, Said};
+use super::revision::{Holds, PolicyDigests};
+use super::usage::instant;
+use crate::engine::bundle::Options;
 use crate::engine::grant::{ContextConstraint, Grant};
-use crate::engine::json::{Json, Span};
+use crate::engine::json::{Json, Source, Span, read};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
+use crate::engine::problem::{Problem, Problems};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
 use crate::engine::term::key_id::KeyId;
@@ -19,6 +22,32 @@ const LONGEST_VALUE: usize = 384;
 
 /// The constraints that exist.
 const CONSTRAINTS: [&str; 3] = ["EncryptionContextEquals", "EncryptionContextSubset", "SourceArn"];
+
+/// Reads one grant, as `list-grants` prints an entry; the key is named by its ARN.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn grant(name: &str, text: &str) -> Result<Grant, Problems> {
+    let source = Source::new(name.into(), text);
+    let options = Options::default();
+    let mut said = Said::default();
+    let json = read(&source, &options.limits, &mut said.problems);
+    let grant = json.filter(|json| json.as_object().is_some()).and_then(|json| {
+        let sources = std::slice::from_ref(&source);
+        let (said, digests) = (&mut said, PolicyDigests::default());
+        let mut reading =
+            Reading { sources, document: 0, source: &source, options: &options, said, digests };
+        let key_arn = reading.key_of_grant(&json, None)?;
+        let id = reading.required_text(&json, "GrantId")?;
+        reading.grant(&json, &key_arn, id)
+    });
+    match (Problems::refusing(said.problems), grant) {
+        (None, Some(grant)) => Ok(grant),
+        (Some(problems), _) => Err(problems),
+        (None, None) => Err(Problems::from(Problem::error("bad-grant", "the text is no grant"))),
+    }
+}
 
 impl Reading<'_> {
     /// A list of grants; `key` is the one beside which it stands.
@@ -106,6 +135,7 @@ impl Reading<'_> {
             name: name.map(Into::into),
             token: token.map(Into::into),
             pending: state == Some(1),
+            created: item.member("CreationDate").and_then(instant),
         })
     }
 

@@ -7,9 +7,10 @@ use hashbrown::{HashMap, HashSet};
 use super::entities::{Entities, Mark};
 use super::identities::{Carrier, Group, Named, identity};
 use super::managed::Managed;
-use crate::engine::grant::{Grant, Grants};
+use crate::engine::grant::Grant;
 use crate::engine::json::Source;
 use crate::engine::problem::Problem;
+use crate::engine::snapshot::grants::documents::DocumentGrants;
 use crate::engine::snapshot::{Attached, Identity, Key};
 use crate::engine::term::account::AccountId;
 
@@ -79,7 +80,11 @@ impl Linker<'_> {
     }
 
     /// Grants on keys of the set.
-    pub(super) fn grants(&mut self, grants: Entities<Grant>, keys: &Entities<Key>) -> Grants {
+    pub(super) fn grants(
+        &mut self,
+        grants: Entities<Grant>,
+        keys: &Entities<Key>,
+    ) -> DocumentGrants {
         let mut kept: Vec<Grant> = Vec::new();
         let mut tokens: HashSet<Box<str>> = HashSet::new();
         let mut counts: HashMap<Box<str>, (usize, Mark)> = HashMap::new();
@@ -138,7 +143,7 @@ impl Linker<'_> {
                 mark,
             );
         }
-        Grants::new(kept)
+        DocumentGrants::new(kept)
     }
 
     /// A user or role with all its policies.

@@ -54,18 +54,23 @@ impl Reading<'_> {
     /// Source: AWS CLI User Guide, `cli_timestamp_format`.
     fn date(&mut self, object: &Json<'_>, name: &str) -> Option<Timestamp> {
         let json = self.member(object, name)?;
-        let read = match &json.value {
-            // A blank in place of the `T`: Python's spelling.
-            Value::Text(text) => Timestamp::parse(&text.replacen(' ', "T", 1)),
-            // Four digits alone would be a year.
-            Value::Number(number) if number.contains('.') => Timestamp::parse(number),
-            Value::Number(number) => Timestamp::parse(&format!("{number}.0")),
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => None,
-        };
+        let read = instant(json);
         if read.is_none() {
             let help = "write it as `2026-01-02T03:04:05Z`, or in seconds since 1970";
             self.error("bad-date", format!("`{name}` is not a date"), help, json.span);
         }
         read
+    }
+}
+
+/// A date in one of the forms that AWS's tools print.
+pub(super) fn instant(json: &Json<'_>) -> Option<Timestamp> {
+    match &json.value {
+        // A blank in place of the `T`: Python's spelling.
+        Value::Text(text) => Timestamp::parse(&text.replacen(' ', "T", 1)),
+        // Four digits alone would be a year.
+        Value::Number(number) if number.contains('.') => Timestamp::parse(number),
+        Value::Number(number) => Timestamp::parse(&format!("{number}.0")),
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => None,
     }
 }

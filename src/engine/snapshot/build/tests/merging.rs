@@ -111,7 +111,9 @@ fn a_grant_in_its_key_and_alone_is_one() {
         "Operations":["Decrypt","ReEncryptFrom"],"Constraints":{"EncryptionContextSubset":{"b":"2","a":"1"}},"State":"pending""#;
     let alone = format!(r#"{{"Grants":[{{"KeyId":"{ARN}",{grant}}}]}}"#);
     let built = built(&[&key(&format!("\"Grants\":[{{{grant}}}],")), &alone]);
-    let [found] = built.snapshot.grants.on(ARN) else { panic!("{:?}", built.snapshot.grants) };
+    let [found] = built.snapshot.grants.documents.on(ARN) else {
+        panic!("{:?}", built.snapshot.grants)
+    };
     assert_eq!(found.grantee, PrincipalPattern::Service("dynamodb.us-west-2.amazonaws.com".into()));
     assert_eq!(
         found.context,
@@ -169,7 +171,7 @@ fn accounts_stand_under_all_levels_above_them() {
         "OrganizationalUnits":[{{"Id":"ou-1","OrganizationalUnits":[{{"Id":"ou-2","ServiceControlPolicies":[],
             "Accounts":[{{"Id":"111122223333","ResourceControlPolicies":[]}}]}}]}}]}}}}}}"#
     );
-    let organization = built(&[&text]).snapshot.organization.expect("there is one");
+    let organization = built(&[&text]).snapshot.organization.clone().expect("there is one");
     let member = &organization.accounts[&account()];
     assert_eq!(&*member.path, "o-1/r-1/ou-1/ou-2/");
     let limits: Vec<_> = member

@@ -84,7 +84,7 @@ fn equal_policies_are_one() {
         key_with(6, "\"default\""),
         key_with(7, "\"default\""),
     ];
-    let keys = built(&texts.each_ref().map(|text| &**text)).snapshot.keys;
+    let keys = built(&texts.each_ref().map(|text| &**text)).snapshot.keys.clone();
     let same = |a: u32, b: u32| {
         Arc::ptr_eq(&keys[&*format!("{ARN}{a}")].policy, &keys[&*format!("{ARN}{b}")].policy)
     };

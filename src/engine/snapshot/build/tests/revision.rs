@@ -4,7 +4,7 @@ use super::{ARN, built};
 
 #[track_caller]
 fn check(same: bool, one: &[&str], other: &[&str]) {
-    let revision = |texts| built(texts).snapshot.revision;
+    let revision = |texts| built(texts).snapshot.revision.clone();
     assert_eq!(revision(one) == revision(other), same, "{one:#?}\n{other:#?}");
 }
 
@@ -21,7 +21,7 @@ const GRANT: &str =
 
 #[test]
 fn it_is_a_sha_256() {
-    let revision = built(&[&key(POLICY, "")]).snapshot.revision;
+    let revision = built(&[&key(POLICY, "")]).snapshot.revision.clone();
     let digits = revision.strip_prefix("sha256:").expect("it says so");
     assert!(
         digits.len() == 64

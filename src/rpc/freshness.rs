@@ -1,0 +1,125 @@
+//! Which snapshot answers: one that is as fresh as the request wants it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+
+use super::status;
+use crate::engine::snapshot::Snapshot;
+use crate::pdp::Pdp;
+use crate::wire::v1;
+use crate::wire::v1::consistency::Requirement;
+
+/// How long an answer waits for freshness when the call has no deadline of its own.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time that a call has.
+///
+/// # Errors
+///
+/// None is left, or the header cannot be read.
+pub(super) fn time_left(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
+    let Some(header) = metadata.get("grpc-timeout") else { return Ok(None) };
+    let left = header.to_str().ok().and_then(timeout);
+    match left {
+        Some(Duration::ZERO) => Err(status::refused(
+            Code::DeadlineExceeded,
+            "DEADLINE",
+            "the deadline passed before work began",
+        )),
+        Some(left) => Ok(Some(left)),
+        None => {
+            Err(status::refused(Code::InvalidArgument, "BAD_TIMEOUT", "`grpc-timeout` is no time"))
+        }
+    }
+}
+
+/// `TimeoutValue TimeoutUnit` of gRPC over HTTP/2: at most eight digits and a unit.
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value.saturating_mul(3600)),
+        "M" => Duration::from_secs(value.saturating_mul(60)),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
+/// A snapshot that satisfies `consistency`. A request with grant tokens sees every grant that is
+/// durable.
+///
+/// # Errors
+///
+/// The token is not of this service, or the time is over: never an older snapshot.
+pub(super) async fn snapshot(
+    pdp: &Pdp,
+    consistency: Option<&v1::Consistency>,
+    has_tokens: bool,
+    left: Option<Duration>,
+) -> Result<Guard<Arc<Snapshot>>, Status> {
+    let durable = || pdp.grants().map_or(0, crate::pdp::grants::GrantStore::durable);
+    let requirement = consistency.and_then(|consistency| consistency.requirement.as_ref());
+    let mut wanted = match requirement {
+        None | Some(Requirement::MinimizeLatency(_)) => 0,
+        Some(Requirement::FullyConsistent(_)) => durable(),
+        Some(Requirement::AtLeastAsFresh(token)) => {
+            pdp.read_consistency_token(token).map_err(|error| {
+                status::refused(
+                    Code::FailedPrecondition,
+                    "FOREIGN_CONSISTENCY_TOKEN",
+                    error.to_string(),
+                )
+            })?
+        }
+    };
+    if has_tokens {
+        wanted = wanted.max(durable());
+    }
+    let now = pdp.snapshot();
+    if now.grants.live.sequence() >= wanted {
+        return Ok(now);
+    }
+    drop(now);
+    let patience = left.unwrap_or(PATIENCE);
+    match tokio::time::timeout(patience, pdp.live().has(wanted)).await {
+        Ok(()) => Ok(pdp.snapshot()),
+        Err(_) => Err(status::refused(
+            Code::DeadlineExceeded,
+            "NOT_FRESH",
+            "the grants are not yet as fresh as the request wants them",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::timeout;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<Duration>) {
+        assert_eq!(timeout(text), expected, "{text:?}");
+    }
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        check("1S", Some(Duration::from_secs(1)));
+        check("250m", Some(Duration::from_millis(250)));
+        check("00000000n", Some(Duration::ZERO));
+        check("99999999H", Some(Duration::from_secs(99_999_999 * 3600)));
+        for text in ["", "S", "1", "1s", "123456789S", "-1S", "1.5S", "1é"] {
+            check(text, None);
+        }
+    }
+}

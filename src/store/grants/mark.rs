@@ -1,0 +1,52 @@
+//! How far acknowledged changes had come, kept beside the database.
+//!
+//! SQLite trusts its write-ahead log only as far as the log is sound: a log that was damaged, cut
+//! short or taken away gives an older database without a word, and a revoked grant would be back.
+//! The mark is written after each commit and before its answers, so it never runs ahead of what is
+//! durable; a database that is behind its mark has lost something. It is not synced: after a power
+//! failure it may be late, never early.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use uuid::Uuid;
+
+/// Name of the file.
+pub(super) const FILE: &str = "grants.committed";
+
+/// The open mark.
+pub(super) struct Mark {
+    file: File,
+    incarnation: Uuid,
+}
+
+impl Mark {
+    /// Opens the mark in a folder, and the last sequence that it knows of this database.
+    pub(super) fn open(folder: &Path, incarnation: Uuid) -> io::Result<(Self, Option<u64>)> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(folder.join(FILE))?;
+        let mut text = Vec::new();
+        file.by_ref().take(256).read_to_end(&mut text)?;
+        // Of another database, or torn by a power failure: it says nothing.
+        let known = std::str::from_utf8(&text).ok().and_then(|text| {
+            let (whose, sequence) = text.strip_suffix('\n')?.split_once(' ')?;
+            (whose.parse() == Ok(incarnation)).then(|| sequence.parse().ok())?
+        });
+        Ok((Self { file, incarnation }, known))
+    }
+
+    /// Notes that everything up to `sequence` is durable. A mark that cannot be written stays late,
+    /// which does no harm.
+    pub(super) fn note(&self, sequence: u64) {
+        let text = format!("{} {sequence:020}\n", self.incarnation);
+        let _late = self.file.write_all_at(text.as_bytes(), 0);
+    }
+}
