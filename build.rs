@@ -21,11 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler
         .include_imports(true) // reflection serves the imported files too
-        .include_source_info(true) // comments for `grpcurl describe`
-        .open_files(["keyward/v1/authorization.proto"])?;
+        .include_source_info(true); // comments for `grpcurl describe`
 
+    // Reflection on the data listener lists the data services alone.
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    compiler.open_files(["keyward/v1/authorization.proto"])?;
+    fs::write(out.join("data.bin"), compiler.encode_file_descriptor_set())?;
+    compiler.open_files(["keyward/v1/grants.proto"])?;
+    fs::write(out.join("all.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
         .extern_path(".google.rpc", "::tonic_types::pb")

@@ -1,5 +1,7 @@
 //! Flags, environment and file become one checked configuration.
 
+pub mod serve;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +69,8 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     listen: Vec<String>,
+    admin_listen: Vec<String>,
+    data_dir: Option<PathBuf>,
     region: Option<String>,
     insecure_plaintext: Option<bool>,
     log_format: Option<LogFormat>,
@@ -74,6 +78,7 @@ pub struct File {
     allow_empty: Option<bool>,
     policies: PoliciesTable,
     limits: LimitsTable,
+    grants: GrantsTable,
     evaluation: toml::Table,
 }
 
@@ -91,6 +96,12 @@ struct LimitsTable {
     depth: Option<usize>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct GrantsTable {
+    per_key: Option<u64>,
+}
+
 /// Where the policy set is and how it is read, checked.
 #[derive(Clone, Debug)]
 pub struct PolicyConfig {
@@ -98,19 +109,6 @@ pub struct PolicyConfig {
     pub folder: PathBuf,
     /// How it is read.
     pub options: Options,
-}
-
-/// How `keyward serve` runs, checked.
-#[derive(Clone, Debug)]
-pub struct ServeConfig {
-    /// The policy set.
-    pub policies: PolicyConfig,
-    /// Where to listen; not empty.
-    pub listen: Vec<Address>,
-    /// Listen in plaintext off loopback too.
-    pub insecure_plaintext: bool,
-    /// How the log is written; without a choice, as standard error deserves.
-    pub log_format: Option<LogFormat>,
 }
 
 /// The configuration cannot be used: nothing is started.
@@ -148,10 +146,12 @@ pub enum InvalidConfig {
         "{0} can be reached from other machines, in plaintext: listen on loopback or a Unix socket, or say `--insecure-plaintext`"
     )]
     Exposed(Address),
+    /// Whoever reaches the address could act as anybody.
+    #[error(
+        "admin-listen: {0} is no Unix socket: whoever reaches the admin listener can create grants for anybody, so its file permissions must say who may"
+    )]
+    Admin(Address),
 }
-
-/// Where the data service listens when nothing is said.
-const DEFAULT_LISTEN: &str = "127.0.0.1:7180";
 
 /// The file that flags or environment name.
 ///
@@ -255,109 +255,4 @@ fn evaluation(args: &PolicyArgs, file: &File) -> Result<Evaluation, InvalidConfi
         set(name, value)?;
     }
     Ok(evaluation)
-}
-
-/// The arguments of `keyward serve` that are not about the policy set.
-#[derive(Clone, Debug, Default)]
-pub struct ServeArgs {
-    /// `--listen`.
-    pub listen: Vec<String>,
-    /// `--insecure-plaintext`.
-    pub insecure_plaintext: Option<bool>,
-    /// `--log-format`.
-    pub log_format: Option<LogFormat>,
-}
-
-/// The whole configuration of `keyward serve`.
-///
-/// # Errors
-///
-/// A value that cannot be used, or an address that is not safe.
-pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, InvalidConfig> {
-    let file = file(policy_args)?;
-    let policies = policies(policy_args, &file)?;
-    let texts = if args.listen.is_empty() { &file.listen } else { &args.listen };
-    let mut listen = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Address>, _>>()?;
-    if listen.is_empty() {
-        listen.push(DEFAULT_LISTEN.parse()?);
-    }
-    let insecure_plaintext = args.insecure_plaintext.or(file.insecure_plaintext).unwrap_or(false);
-    if let Some(exposed) = listen.iter().find(|address| !address.is_local() && !insecure_plaintext)
-    {
-        return Err(InvalidConfig::Exposed(exposed.clone()));
-    }
-    Ok(ServeConfig {
-        policies,
-        listen,
-        insecure_plaintext,
-        log_format: args.log_format.or(file.log_format),
-    })
-}
-
-/// The configuration as a file that says the same.
-#[must_use]
-pub fn as_toml(config: &ServeConfig) -> String {
-    let options = &config.policies.options;
-    let file = File {
-        listen: config.listen.iter().map(ToString::to_string).collect(),
-        region: options.default_region.as_deref().map(str::to_owned),
-        insecure_plaintext: Some(config.insecure_plaintext),
-        log_format: config.log_format,
-        assume_default_key_policy: Some(options.assume_default_key_policy),
-        allow_empty: Some(options.allow_empty),
-        policies: PoliciesTable {
-            path: Some(config.policies.folder.clone()),
-            require: options.require.clone(),
-        },
-        limits: LimitsTable {
-            document_bytes: Some(options.limits.document_bytes),
-            depth: Some(options.limits.depth),
-        },
-        evaluation: options
-            .evaluation
-            .values()
-            .map(|(name, value)| (name.to_owned(), toml::Value::from(value)))
-            .collect(),
-    };
-    toml::to_string(&file).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{PolicyArgs, ServeArgs, as_toml, parse, serve};
-
-    fn args(policies: &[&str]) -> PolicyArgs {
-        PolicyArgs {
-            policies: Some("p".into()),
-            evaluation: policies.iter().map(ToString::to_string).collect(),
-            ..PolicyArgs::default()
-        }
-    }
-
-    #[test]
-    fn the_printed_configuration_is_a_file_that_says_the_same() {
-        let config = serve(&args(&["profile=dual-control"]), &ServeArgs::default()).unwrap();
-        let text = as_toml(&config);
-        let again = parse(&text, Path::new("x")).unwrap();
-        assert_eq!(again.evaluation["profile"].as_str(), Some("dual-control"), "{text}");
-        assert_eq!(again.listen, ["127.0.0.1:7180"]);
-    }
-
-    #[test]
-    fn nonsense_is_refused_with_its_name() {
-        let error = |args: &PolicyArgs, serve_args: &ServeArgs| {
-            serve(args, serve_args).unwrap_err().to_string()
-        };
-        let none = ServeArgs::default();
-        assert!(error(&PolicyArgs::default(), &none).contains("--policies"));
-        assert!(error(&args(&["nonsense=1"]), &none).contains("evaluation.nonsense"));
-        assert!(error(&args(&["profile"]), &none).contains("NAME=VALUE"));
-        let open = ServeArgs { listen: vec!["0.0.0.0:1".to_owned()], ..ServeArgs::default() };
-        assert!(error(&args(&[]), &open).contains("--insecure-plaintext"));
-        assert!(
-            parse("listn = []", Path::new("k.toml")).unwrap_err().to_string().contains("listn")
-        );
-    }
 }

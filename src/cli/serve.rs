@@ -1,23 +1,29 @@
 //! `keyward serve`: the service.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::config::{self, LogFormat, PolicyArgs, ServeArgs, ServeConfig};
+use super::config::serve::{ServeArgs, ServeConfig, as_toml, serve as configuration};
+use super::config::{LogFormat, PolicyArgs};
 use super::{DONE, FAILED, PROBLEMS, USAGE, fail, render};
+use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
+use crate::pdp::grants::GrantStore;
+use crate::pdp::live::Live;
 use crate::pdp::load::load;
-use crate::rpc::listener::Listener;
-use crate::rpc::server;
+use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
+use crate::rpc::server::{self, Listeners, Services};
+use crate::store::grants::opening::OpenError;
 use crate::wire::assertion::verify;
 
 /// Arguments of `keyward serve`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  keyward serve --policies examples/quickstart\n  keyward serve --policies /etc/keyward \
-                        --listen unix:/run/keyward/pdp.sock\n  keyward serve --config keyward.toml --check-config\n\n\
+                        --listen unix:/run/keyward/pdp.sock\n  keyward serve --policies /etc/keyward --data-dir /var/lib/keyward\n  keyward serve --config keyward.toml --check-config\n\n\
                         Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 3 problems in policies, 64 usage"
 )]
 pub struct Args {
@@ -27,6 +33,19 @@ pub struct Args {
     /// Where to listen: host:port (port 0 = any, the log tells) or unix:PATH; repeatable
     #[arg(long, value_name = "ADDR", env = "KEYWARD_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+
+    /// Where operators come in; repeatable (default: unix:DATA_DIR/admin.sock, else
+    /// unix:$XDG_RUNTIME_DIR/keyward/admin.sock)
+    #[arg(long, value_name = "ADDR", env = "KEYWARD_ADMIN_LISTEN", value_delimiter = ',')]
+    admin_listen: Vec<String>,
+
+    /// Folder for state: the grants database
+    #[arg(long, value_name = "DIR", env = "KEYWARD_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// The most grants that a key may have (default: 50000, as in KMS)
+    #[arg(long, value_name = "COUNT", env = "KEYWARD_GRANTS_PER_KEY")]
+    grants_per_key: Option<u64>,
 
     /// Listen in plaintext on addresses that other machines can reach
     #[arg(long, env = "KEYWARD_INSECURE_PLAINTEXT", num_args = 0..=1, default_missing_value = "true")]
@@ -46,15 +65,18 @@ pub struct Args {
 pub fn run(args: &Args) -> u8 {
     let serve_args = ServeArgs {
         listen: args.listen.clone(),
+        admin_listen: args.admin_listen.clone(),
+        data_dir: args.data_dir.clone(),
+        grants_per_key: args.grants_per_key,
         insecure_plaintext: args.insecure_plaintext,
         log_format: args.log_format,
     };
-    let config = match config::serve(&args.policies, &serve_args) {
+    let config = match configuration(&args.policies, &serve_args) {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
     if args.check_config {
-        let written = write!(io::stdout(), "{}", config::as_toml(&config));
+        let written = write!(io::stdout(), "{}", as_toml(&config));
         return if written.is_ok() { DONE } else { FAILED };
     }
     log(config.log_format);
@@ -71,29 +93,52 @@ pub fn run(args: &Args) -> u8 {
     };
     // Warnings do not keep anybody from serving, told or not.
     let _ = render::problems(&built.warnings, &mut io::stderr().lock(), colour);
-    let snapshot = built.snapshot;
     tracing::info!(
-        revision = &*snapshot.revision,
-        keys = snapshot.keys.len(),
-        grants = snapshot.grants.len(),
+        revision = &*built.snapshot.revision,
+        keys = built.snapshot.keys.len(),
+        grants = built.snapshot.grants.len(),
         "policy set loaded"
     );
+    let pdp = match pdp(&config, built.snapshot) {
+        Ok(pdp) => pdp,
+        Err(error) => return fail(FAILED, error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
     };
-    match runtime.block_on(serve(&config, Pdp::new(snapshot))) {
+    match runtime.block_on(serve(&config, Arc::new(pdp))) {
         Ok(()) => DONE,
         Err(error) => fail(FAILED, error),
     }
 }
 
-async fn serve(config: &ServeConfig, pdp: Pdp) -> Result<(), Box<dyn std::error::Error>> {
-    let mut listeners = Vec::new();
+/// The snapshot, and the grants database behind it where there is one.
+fn pdp(config: &ServeConfig, snapshot: Snapshot) -> Result<Pdp, OpenError> {
+    let Some(folder) = &config.data_dir else { return Ok(Pdp::new(snapshot)) };
+    let live = Arc::new(Live::new(snapshot));
+    let store = GrantStore::open(folder, &live)?;
+    let status = store.status();
+    tracing::info!(
+        folder = %folder.display(),
+        grants = status.grants,
+        sequence = status.sequence,
+        "grants database opened"
+    );
+    Ok(Pdp::with_grants(live, store))
+}
+
+async fn serve(config: &ServeConfig, pdp: Arc<Pdp>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut listeners = Listeners::default();
     for address in &config.listen {
-        let listener = Listener::bind(address).await?;
+        let listener = Listener::bind(address, DATA_SOCKET).await?;
         tracing::info!(address = %listener.address()?, "listening");
-        listeners.push(listener);
+        listeners.data.push(listener);
+    }
+    for address in &config.admin_listen {
+        let listener = Listener::bind(address, ADMIN_SOCKET).await?;
+        tracing::info!(address = %listener.address()?, "listening for operators");
+        listeners.admin.push(listener);
     }
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -104,7 +149,15 @@ async fn serve(config: &ServeConfig, pdp: Pdp) -> Result<(), Box<dyn std::error:
         }
         tracing::info!("stopping");
     };
-    server::serve(listeners, Arc::new(pdp), Arc::new(server::now), shutdown).await?;
+    let services = Services {
+        pdp: Arc::clone(&pdp),
+        clock: Arc::new(server::now),
+        grants_per_key: config.grants_per_key,
+    };
+    server::serve(listeners, services, shutdown).await?;
+    if let Some(grants) = pdp.grants() {
+        grants.close().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Grants: who may use a key for what, until the grant is retired or revoked.
 
+use std::sync::Arc;
+
 use super::kms::action::ActionSet;
 use super::policy::principal::PrincipalPattern;
 use super::term::account::AccountId;
@@ -32,6 +34,8 @@ pub struct Grant {
     pub token: Option<Box<str>>,
     /// Not yet visible without its token.
     pub pending: bool,
+    /// The document it comes from and its line there, from 1; a live grant has none.
+    pub origin: Option<(Arc<str>, u32)>,
     /// When it was created, where that is known.
     pub created: Option<Timestamp>,
 }

@@ -8,11 +8,13 @@ use super::live::Live;
 use crate::engine::grant::Grant;
 use crate::engine::snapshot::build::grant as read_grant;
 use crate::engine::snapshot::grants::live::{Change as LiveChange, LiveGrants};
-use crate::store::grants::change::{Applied, Change, ChangeError, Effect};
-use crate::store::grants::grant::StoredGrant;
+use crate::store::grants::change::Applied;
 use crate::store::grants::opening::OpenError;
 use crate::store::grants::tokens::{ForgedOrForeign, NoRandomness, Tokens};
 use crate::store::grants::{GrantsDatabase, Opened, Settings, Status};
+
+pub use crate::store::grants::change::{Change, ChangeError, Effect};
+pub use crate::store::grants::grant::StoredGrant;
 
 /// The store of live grants.
 pub struct GrantStore {

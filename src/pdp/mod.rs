@@ -66,7 +66,12 @@ impl Pdp {
     /// The state of the grants in a snapshot, usable as `at_least_as_fresh`.
     #[must_use]
     pub fn consistency_token(&self, snapshot: &Snapshot) -> String {
-        let sequence = snapshot.grants.live.sequence();
+        self.consistency_token_at(snapshot.grants.live.sequence())
+    }
+
+    /// The state of the grants after a change.
+    #[must_use]
+    pub fn consistency_token_at(&self, sequence: u64) -> String {
         match &self.grants {
             None => format!("{DOCUMENTS}.{sequence}"),
             Some(grants) => format!("{}.{sequence}", grants.incarnation()),

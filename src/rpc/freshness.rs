@@ -16,6 +16,9 @@ use crate::wire::v1::consistency::Requirement;
 /// How long an answer waits for freshness when the call has no deadline of its own.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Of the time that a call has, what is left for the way back.
+const MARGIN: Duration = Duration::from_millis(500);
+
 /// The time that a call has.
 ///
 /// # Errors
@@ -90,7 +93,8 @@ pub(super) async fn snapshot(
         return Ok(now);
     }
     drop(now);
-    let patience = left.unwrap_or(PATIENCE);
+    // The answer has to be there before the caller gives up.
+    let patience = left.map_or(PATIENCE, |left| left - (left / 10).min(MARGIN));
     match tokio::time::timeout(patience, pdp.live().has(wanted)).await {
         Ok(()) => Ok(pdp.snapshot()),
         Err(_) => Err(status::refused(

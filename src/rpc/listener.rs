@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -60,6 +60,12 @@ impl fmt::Display for Address {
 #[error("`{0}` is no address: expected `127.0.0.1:7180`, `[::1]:7180` or `unix:PATH`")]
 pub struct InvalidAddress(String);
 
+/// Permissions of a socket for authorization questions: its group may ask.
+pub const DATA_SOCKET: u32 = 0o660;
+
+/// Permissions of a socket for operators.
+pub const ADMIN_SOCKET: u32 = 0o600;
+
 /// A bound listener.
 #[derive(Debug)]
 pub enum Listener {
@@ -78,16 +84,17 @@ pub struct CannotListen {
 }
 
 impl Listener {
-    /// Binds an address. A socket on which somebody listens is left alone.
+    /// Binds an address. A socket on which somebody listens is left alone; a new one has the
+    /// permissions `mode`. Its folder is made if it is missing, for the owner alone.
     ///
     /// # Errors
     ///
     /// It is in use, or may not be bound.
-    pub async fn bind(address: &Address) -> Result<Self, CannotListen> {
+    pub async fn bind(address: &Address, mode: u32) -> Result<Self, CannotListen> {
         let bound = match address {
             Address::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             Address::Unix(path) => {
-                unix(path).await.map(|listener| Self::Unix(listener, path.clone()))
+                unix(path, mode).await.map(|listener| Self::Unix(listener, path.clone()))
             }
         };
         bound.map_err(|source| CannotListen { address: address.clone(), source })
@@ -106,7 +113,7 @@ impl Listener {
     }
 }
 
-async fn unix(path: &Path) -> io::Result<UnixListener> {
+async fn unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if let Ok(metadata) = fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
             return Err(io::Error::new(
@@ -121,14 +128,17 @@ async fn unix(path: &Path) -> io::Result<UnixListener> {
             _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there")),
         }
     }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o660))?;
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Listener};
+    use super::{Address, DATA_SOCKET, Listener};
 
     #[track_caller]
     fn check(text: &str, shown: Option<&str>) {
@@ -155,16 +165,16 @@ mod tests {
     async fn a_live_socket_is_left_alone_and_a_dead_one_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("k.sock"));
-        let first = Listener::bind(&address).await.unwrap();
-        let refused = Listener::bind(&address).await.unwrap_err().to_string();
+        let first = Listener::bind(&address, DATA_SOCKET).await.unwrap();
+        let refused = Listener::bind(&address, DATA_SOCKET).await.unwrap_err().to_string();
         assert!(refused.contains("somebody listens there"), "{refused}");
         drop(first);
-        assert!(Listener::bind(&address).await.is_ok());
+        assert!(Listener::bind(&address, DATA_SOCKET).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_port_in_use_is_an_error() {
-        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
-        assert!(Listener::bind(&first.address().unwrap()).await.is_err());
+        let first = Listener::bind(&"127.0.0.1:0".parse().unwrap(), DATA_SOCKET).await.unwrap();
+        assert!(Listener::bind(&first.address().unwrap(), DATA_SOCKET).await.is_err());
     }
 }

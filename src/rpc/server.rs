@@ -1,4 +1,4 @@
-//! The data service: its methods, health and reflection on every data listener.
+//! The services, with health and reflection, on their listeners.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,14 +14,15 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 use super::authorization::{Authorization, Clock};
+use super::grants::Grants;
 use super::listener::Listener;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME};
+use crate::wire::v1::grant_service_server::GrantServiceServer;
 
 /// The health service that says whether the last reload succeeded.
 const POLICY_HEALTH: &str = "keyward.policy";
@@ -54,23 +55,65 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves the data services on all listeners until `shutdown` ends, then lets what is in flight
-/// finish.
+/// Where what is served.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For authorization questions.
+    pub data: Vec<Listener>,
+    /// For operators: all services.
+    pub admin: Vec<Listener>,
+}
+
+/// What is served.
+#[derive(Clone)]
+pub struct Services {
+    /// Who answers.
+    pub pdp: Arc<Pdp>,
+    /// Where the instant of a decision comes from.
+    pub clock: Clock,
+    /// The most grants that a key may have.
+    pub grants_per_key: u64,
+}
+
+/// Serves on all listeners until `shutdown` ends, then lets what is in flight finish.
 ///
 /// # Errors
 ///
 /// A listener fails.
 pub async fn serve(
-    listeners: Vec<Listener>,
-    pdp: Arc<Pdp>,
-    clock: Clock,
+    listeners: Listeners,
+    services: Services,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (health, routes) = routes(pdp, clock).await?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for service in ["", SERVICE_NAME, POLICY_HEALTH] {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let authorization = AuthorizationServiceServer::new(Authorization::new(
+        Arc::clone(&services.pdp),
+        Arc::clone(&services.clock),
+    ))
+    .max_decoding_message_size(MESSAGE_BYTES);
+    let mut data = Routes::builder();
+    data.add_service(health_service.clone())
+        .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
+        .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1alpha()?)
+        .add_service(authorization.clone());
+    let grants = Grants::new(services.pdp, services.clock, services.grants_per_key);
+    let mut admin = Routes::builder();
+    admin
+        .add_service(health_service)
+        .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1()?)
+        .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1alpha()?)
+        .add_service(authorization)
+        .add_service(GrantServiceServer::new(grants).max_decoding_message_size(MESSAGE_BYTES));
     let (stop, stopped) = watch::channel(false);
     let mut serving = JoinSet::new();
-    for listener in listeners {
-        serving.spawn(one(listener, routes.clone(), stopped.clone()));
+    for (listeners, routes) in [(listeners.data, data.routes()), (listeners.admin, admin.routes())]
+    {
+        for listener in listeners {
+            serving.spawn(one(listener, routes.clone(), stopped.clone()));
+        }
     }
     tokio::select! {
         () = shutdown => {}
@@ -115,26 +158,10 @@ async fn one(
     }
 }
 
-async fn routes(pdp: Arc<Pdp>, clock: Clock) -> Result<(HealthReporter, Routes), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for service in ["", SERVICE_NAME, POLICY_HEALTH] {
-        health.set_service_status(service, ServingStatus::Serving).await;
-    }
-    let authorization = AuthorizationServiceServer::new(Authorization::new(pdp, clock))
-        .max_decoding_message_size(MESSAGE_BYTES);
-    let mut routes = Routes::builder();
-    routes
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(authorization);
-    Ok((health, routes.routes()))
-}
-
-/// Reflection over the data services; `google.rpc` too, so that clients can read error details.
-fn reflection<'b>() -> tonic_reflection::server::Builder<'b> {
+/// Reflection over some services; `google.rpc` too, so that clients can read error details.
+fn reflection<'b>(services: &'b [u8]) -> tonic_reflection::server::Builder<'b> {
     tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(services)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -11,9 +11,15 @@ const DOMAIN: &str = "keyward";
 /// The request is wrong: `INVALID_ARGUMENT` and the field.
 #[must_use]
 pub fn invalid(error: &InvalidRequest) -> Status {
+    invalid_as("INVALID_REQUEST", error)
+}
+
+/// The request is wrong, with a reason for programs.
+#[must_use]
+pub fn invalid_as(reason: &str, error: &InvalidRequest) -> Status {
     let mut details = ErrorDetails::new();
     details.add_bad_request_violation(&*error.field, &*error.message);
-    details.set_error_info("INVALID_REQUEST", DOMAIN, [("field".to_owned(), error.field.clone())]);
+    details.set_error_info(reason, DOMAIN, [("field".to_owned(), error.field.clone())]);
     Status::with_error_details(Code::InvalidArgument, error.to_string(), details)
 }
 

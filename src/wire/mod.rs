@@ -2,5 +2,6 @@
 
 pub mod assertion;
 pub mod case;
+pub mod grants;
 pub mod proto;
 pub mod v1;

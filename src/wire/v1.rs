@@ -8,8 +8,12 @@ use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 tonic::include_proto!("keyward.v1");
 
-/// The protocol files as an encoded descriptor set, imports and comments included.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+/// The protocol files of the data services as an encoded descriptor set, imports and comments
+/// included.
+pub const DATA_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/data.bin"));
+
+/// The protocol files of all services, likewise.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/all.bin"));
 
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default());

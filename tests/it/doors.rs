@@ -13,8 +13,8 @@ use keyward::engine::snapshot::Snapshot;
 use keyward::engine::snapshot::build::Built;
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::Pdp;
-use keyward::rpc::listener::{Address, Listener};
-use keyward::rpc::server;
+use keyward::rpc::listener::{Address, DATA_SOCKET, Listener};
+use keyward::rpc::server::{self, Listeners, Services};
 use keyward::wire::assertion::verify;
 use keyward::wire::case::{self, Case};
 use keyward::wire::v1::authorization_service_client::AuthorizationServiceClient;
@@ -77,21 +77,23 @@ impl Door {
     pub(crate) async fn open(snapshot: Snapshot) -> Self {
         let pdp = Arc::new(Pdp::new(snapshot));
         let clock = Arc::new(Mutex::new(noon()));
-        let listener =
-            Listener::bind(&"127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), DATA_SOCKET)
+            .await
+            .expect("a port");
         let Address::Tcp(address) = listener.address().expect("an address") else {
             panic!("a port")
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let reading = Arc::clone(&clock);
-        let served = tokio::spawn(server::serve(
-            vec![listener],
-            Arc::clone(&pdp),
-            Arc::new(move || *reading.lock().expect("the clock")),
-            async {
-                let _ = stopped.await;
-            },
-        ));
+        let services = Services {
+            pdp: Arc::clone(&pdp),
+            clock: Arc::new(move || *reading.lock().expect("the clock")),
+            grants_per_key: 50_000,
+        };
+        let listeners = Listeners { data: vec![listener], ..Listeners::default() };
+        let served = tokio::spawn(server::serve(listeners, services, async {
+            let _ = stopped.await;
+        }));
         let client = AuthorizationServiceClient::connect(format!("http://{address}"))
             .await
             .expect("a connection");
@@ -116,6 +118,7 @@ pub(crate) fn keyward(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_keyward"))
         .args(args)
         .env_remove("AWS_REGION")
+        .env_remove("XDG_RUNTIME_DIR")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

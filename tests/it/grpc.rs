@@ -1,8 +1,6 @@
 //! The service as clients see it: real grpcurl, real buf, and the generated client.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
 use keyward::engine::bundle::Options;
 use keyward::pdp::load::load;
@@ -11,7 +9,8 @@ use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::doors::{Door, parsed, text, tool, verified};
+use crate::doors::{Door, parsed, text, verified};
+use crate::served::{Served, run};
 
 const AUTHORIZE: &str = "keyward.v1.AuthorizationService/Authorize";
 
@@ -35,56 +34,12 @@ async fn quickstart() -> Door {
     Door::open(built.snapshot).await
 }
 
-/// `keyward serve` as a process of its own.
-struct Served {
-    process: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(listen: &str) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_keyward"))
-            .args([
-                "serve",
-                "--policies",
-                "examples/quickstart",
-                "--listen",
-                listen,
-                "--log-format",
-                "json",
-            ])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
-        let lines = BufReader::new(process.stderr.take().expect("standard error")).lines();
-        let address = lines
-            .map(|line| parsed(&line.expect("a line")))
-            .find(|line| line["message"] == "listening")
-            .expect("the address")["address"]
-            .as_str()
-            .expect("a text")
-            .to_owned();
-        Self { process, address }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn run(program: &str, args: &[&str]) -> Output {
-    Command::new(tool(program)).args(args).output().expect("the tool")
-}
-
 const QUESTION: &str = r#"{"principal":{"arn":"arn:aws:sts::111122223333:assumed-role/OrdersService/i-0abc"},
     "action":"kms:Decrypt","key_id":"alias/orders","encryption_context":{"tenant":"TENANT"}}"#;
 
 #[test]
 fn grpcurl_asks_by_reflection_alone() {
-    let served = Served::start("127.0.0.1:0");
+    let served = Served::start("127.0.0.1:0", &[]);
     let ask = |tenant: &str| {
         let data = QUESTION.replace("TENANT", tenant);
         parsed(&text(
@@ -129,7 +84,7 @@ fn grpcurl_asks_by_reflection_alone() {
 fn grpcurl_asks_over_a_unix_socket_and_the_service_ends_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pdp.sock");
-    let mut served = Served::start(&format!("unix:{}", path.display()));
+    let served = Served::start(&format!("unix:{}", path.display()), &[]);
     let address = format!("unix://{}", path.display());
     let data = QUESTION.replace("TENANT", "42");
     let answer = run("grpcurl", &["-plaintext", "-d", &data, &address, AUTHORIZE]);
@@ -139,15 +94,13 @@ fn grpcurl_asks_over_a_unix_socket_and_the_service_ends_well() {
         "{}",
         text(&answer.stderr)
     );
-    let pid = served.process.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-    assert_eq!(served.process.wait().expect("an end").code(), Some(0));
+    served.stop();
     assert!(!path.exists(), "the socket is left behind");
 }
 
 #[test]
 fn buf_asks_by_the_old_reflection_and_finds_no_fault_with_the_protocol() {
-    let served = Served::start("127.0.0.1:0");
+    let served = Served::start("127.0.0.1:0", &[]);
     let url = format!("http://{}/{AUTHORIZE}", served.address);
     for reflection in ["grpc-v1", "grpc-v1alpha"] {
         let data = QUESTION.replace("TENANT", "42");

@@ -10,6 +10,8 @@
 mod command_line;
 mod conformance;
 mod doors;
+mod grants;
 mod grpc;
 mod quickstart;
 mod recorded;
+mod served;

@@ -75,6 +75,22 @@ impl PrincipalPattern {
         }
     }
 
+    /// As policies write it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Everyone | Self::AnyAws => "*".to_owned(),
+            Self::Account(account) => format!("arn:aws:iam::{account}:root"),
+            Self::User(text)
+            | Self::Role(text)
+            | Self::Session(text)
+            | Self::Federated(text)
+            | Self::Service(text)
+            | Self::UniqueId(text)
+            | Self::Provider(text) => text.to_string(),
+        }
+    }
+
     /// Reads a value of `"Service"`.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub fn grant(name: &str, text: &str) -> Result<Grant, Problems> {
         reading.grant(&json, &key_arn, id)
     });
     match (Problems::refusing(said.problems), grant) {
-        (None, Some(grant)) => Ok(grant),
+        (None, Some(grant)) => Ok(Grant { origin: None, ..grant }),
         (Some(problems), _) => Err(problems),
         (None, None) => Err(Problems::from(Problem::error("bad-grant", "the text is no grant"))),
     }
@@ -123,6 +123,7 @@ impl Reading<'_> {
         let states = ["active", "pending"];
         let state = self
             .known(item, "State", &states, |name| states.iter().position(|state| *state == name));
+        let place = self.source.place(item.span);
         Some(Grant {
             id: id.into(),
             key_arn: key_arn.into(),
@@ -135,6 +136,7 @@ impl Reading<'_> {
             name: name.map(Into::into),
             token: token.map(Into::into),
             pending: state == Some(1),
+            origin: Some((place.document, place.line)),
             created: item.member("CreationDate").and_then(instant),
         })
     }

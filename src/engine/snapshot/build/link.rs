@@ -101,6 +101,7 @@ impl Linker<'_> {
             let same = (grant.key_arn.clone(), grant.id.clone());
             if let Some(first) = seen.insert(same, kept.len()).and_then(|at| kept.get(at)) {
                 // Named by id once and by ARN once.
+                grant.origin.clone_from(&first.origin);
                 if *first != grant {
                     let message =
                         format!("the grant `{}` is described twice and differently", grant.id);

@@ -1,0 +1,176 @@
+//! The configuration of `keyward serve`.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    File, GrantsTable, InvalidConfig, LimitsTable, LogFormat, PoliciesTable, PolicyArgs,
+    PolicyConfig, file, policies,
+};
+use crate::rpc::listener::Address;
+
+/// How `keyward serve` runs, checked.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The policy set.
+    pub policies: PolicyConfig,
+    /// Where to listen; not empty.
+    pub listen: Vec<Address>,
+    /// Where operators come in; may be empty.
+    pub admin_listen: Vec<Address>,
+    /// Where state is kept, if it is.
+    pub data_dir: Option<PathBuf>,
+    /// The most grants that a key may have.
+    pub grants_per_key: u64,
+    /// Listen in plaintext off loopback too.
+    pub insecure_plaintext: bool,
+    /// How the log is written; without a choice, as standard error deserves.
+    pub log_format: Option<LogFormat>,
+}
+
+/// Where the data service listens when nothing is said.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7180";
+
+/// Source: AWS KMS Developer Guide, "Resource quotas" (grants per KMS key).
+const GRANTS_PER_KEY: u64 = 50_000;
+
+/// The arguments of `keyward serve` that are not about the policy set.
+#[derive(Clone, Debug, Default)]
+pub struct ServeArgs {
+    /// `--listen`.
+    pub listen: Vec<String>,
+    /// `--admin-listen`.
+    pub admin_listen: Vec<String>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--grants-per-key`.
+    pub grants_per_key: Option<u64>,
+    /// `--insecure-plaintext`.
+    pub insecure_plaintext: Option<bool>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
+}
+
+/// The whole configuration of `keyward serve`.
+///
+/// # Errors
+///
+/// A value that cannot be used, or an address that is not safe.
+pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, InvalidConfig> {
+    let file = file(policy_args)?;
+    let policies = policies(policy_args, &file)?;
+    let mut listen = addresses(&args.listen, &file.listen)?;
+    if listen.is_empty() {
+        listen.push(DEFAULT_LISTEN.parse()?);
+    }
+    let data_dir = args.data_dir.clone().or_else(|| file.data_dir.clone());
+    let mut admin_listen = addresses(&args.admin_listen, &file.admin_listen)?;
+    if admin_listen.is_empty() {
+        admin_listen.extend(admin_socket(data_dir.as_deref()));
+    }
+    let insecure_plaintext = args.insecure_plaintext.or(file.insecure_plaintext).unwrap_or(false);
+    if let Some(exposed) = listen.iter().find(|address| !address.is_local() && !insecure_plaintext)
+    {
+        return Err(InvalidConfig::Exposed(exposed.clone()));
+    }
+    if let Some(open) = admin_listen.iter().find(|address| !matches!(address, Address::Unix(_))) {
+        return Err(InvalidConfig::Admin(open.clone()));
+    }
+    Ok(ServeConfig {
+        policies,
+        listen,
+        admin_listen,
+        data_dir,
+        grants_per_key: args.grants_per_key.or(file.grants.per_key).unwrap_or(GRANTS_PER_KEY),
+        insecure_plaintext,
+        log_format: args.log_format.or(file.log_format),
+    })
+}
+
+/// Flags or environment, else the file.
+fn addresses(told: &[String], file: &[String]) -> Result<Vec<Address>, InvalidConfig> {
+    let texts = if told.is_empty() { file } else { told };
+    Ok(texts.iter().map(|text| text.parse()).collect::<Result<Vec<Address>, _>>()?)
+}
+
+/// The socket for operators when nothing is said: in the data folder, or in the user's runtime
+/// folder. Both are nobody else's.
+fn admin_socket(data_dir: Option<&Path>) -> Option<Address> {
+    let runtime = || {
+        let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty())?;
+        Some(Path::new(&folder).join("keyward"))
+    };
+    let folder = data_dir.map(Path::to_owned).or_else(runtime)?;
+    Some(Address::Unix(folder.join("admin.sock")))
+}
+
+/// The configuration as a file that says the same.
+#[must_use]
+pub fn as_toml(config: &ServeConfig) -> String {
+    let options = &config.policies.options;
+    let file = File {
+        listen: config.listen.iter().map(ToString::to_string).collect(),
+        admin_listen: config.admin_listen.iter().map(ToString::to_string).collect(),
+        data_dir: config.data_dir.clone(),
+        region: options.default_region.as_deref().map(str::to_owned),
+        insecure_plaintext: Some(config.insecure_plaintext),
+        log_format: config.log_format,
+        assume_default_key_policy: Some(options.assume_default_key_policy),
+        allow_empty: Some(options.allow_empty),
+        policies: PoliciesTable {
+            path: Some(config.policies.folder.clone()),
+            require: options.require.clone(),
+        },
+        limits: LimitsTable {
+            document_bytes: Some(options.limits.document_bytes),
+            depth: Some(options.limits.depth),
+        },
+        grants: GrantsTable { per_key: Some(config.grants_per_key) },
+        evaluation: options
+            .evaluation
+            .values()
+            .map(|(name, value)| (name.to_owned(), toml::Value::from(value)))
+            .collect(),
+    };
+    toml::to_string(&file).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{PolicyArgs, parse};
+    use super::{ServeArgs, as_toml, serve};
+
+    fn args(policies: &[&str]) -> PolicyArgs {
+        PolicyArgs {
+            policies: Some("p".into()),
+            evaluation: policies.iter().map(ToString::to_string).collect(),
+            ..PolicyArgs::default()
+        }
+    }
+
+    #[test]
+    fn the_printed_configuration_is_a_file_that_says_the_same() {
+        let config = serve(&args(&["profile=dual-control"]), &ServeArgs::default()).unwrap();
+        let text = as_toml(&config);
+        let again = parse(&text, Path::new("x")).unwrap();
+        assert_eq!(again.evaluation["profile"].as_str(), Some("dual-control"), "{text}");
+        assert_eq!(again.listen, ["127.0.0.1:7180"]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        let error = |args: &PolicyArgs, serve_args: &ServeArgs| {
+            serve(args, serve_args).unwrap_err().to_string()
+        };
+        let none = ServeArgs::default();
+        assert!(error(&PolicyArgs::default(), &none).contains("--policies"));
+        assert!(error(&args(&["nonsense=1"]), &none).contains("evaluation.nonsense"));
+        assert!(error(&args(&["profile"]), &none).contains("NAME=VALUE"));
+        let open = ServeArgs { listen: vec!["0.0.0.0:1".to_owned()], ..ServeArgs::default() };
+        assert!(error(&args(&[]), &open).contains("--insecure-plaintext"));
+        assert!(
+            parse("listn = []", Path::new("k.toml")).unwrap_err().to_string().contains("listn")
+        );
+    }
+}
