@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::opening::OpenError;
@@ -56,7 +56,13 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
         move |source: io::Error| OpenError::Folder { folder: folder.to_owned(), doing, source }
     };
     match fs::metadata(folder) {
-        Ok(found) if found.is_dir() => {}
+        Ok(found) if found.is_dir() => {
+            // Whoever may make files there can put a database of his own in the place of ours.
+            let mode = found.permissions().mode() & 0o777;
+            if mode & 0o002 != 0 {
+                return Err(OpenError::ExposedFolder { folder: folder.to_owned(), mode });
+            }
+        }
         Ok(_) => return Err(OpenError::NotAFolder { folder: folder.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             DirBuilder::new()

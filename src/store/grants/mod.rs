@@ -122,7 +122,11 @@ impl GrantsDatabase {
         mut each: impl FnMut(StoredGrant) -> Result<(), String>,
         applied: OnApplied,
     ) -> Result<Opened, OpenError> {
-        let Held { path, lock, writing, reading, mark, meta } = opening::open(folder, &mut each)?;
+        Self::start(opening::open(folder, &mut each)?, settings, applied)
+    }
+
+    fn start(held: Held, settings: Settings, applied: OnApplied) -> Result<Opened, OpenError> {
+        let Held { path, lock, writing, reading, mark, meta } = held;
         let lock = Arc::new(lock);
         let progress = Arc::new(Progress::default());
         {
@@ -239,5 +243,75 @@ impl Drop for GrantsDatabase {
         {
             let _stopped = writer.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::change::{Applied, Change, ChangeError};
+    use super::grant::StoredGrant;
+    use super::{GrantsDatabase, Opened, Settings, opening};
+
+    const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd";
+
+    fn creation(id: &str) -> Change {
+        let grant = StoredGrant {
+            id: id.into(),
+            key_arn: KEY.into(),
+            token: id.into(),
+            name: None,
+            fingerprint: [7; 32],
+            entry: format!("{{\"GrantId\":\"{id}\",\"Name\":\"{}\"}}", "x".repeat(500)).into(),
+            created_millis: 0,
+        };
+        Change::Create { grant, limit_per_key: u64::MAX, counted_elsewhere: 0 }
+    }
+
+    fn make(database: &GrantsDatabase, change: Change) -> Result<Applied, ChangeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(database.change(change))
+    }
+
+    /// A database whose file takes no more than a few pages: to SQLite it is a full disk.
+    fn without_room(folder: &Path) -> GrantsDatabase {
+        let held = opening::open(folder, &mut |_| Ok(())).unwrap();
+        held.writing.pragma_update(None, "max_page_count", 40).unwrap();
+        let opened = GrantsDatabase::start(held, Settings::default(), Box::new(|_| {}));
+        opened.unwrap().database
+    }
+
+    #[test]
+    fn without_room_creations_are_refused_and_removals_are_made_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = without_room(folder.path());
+        let mut created = 0;
+        let refused = loop {
+            match make(&database, creation(&format!("g{created}"))) {
+                Ok(_) => created += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused, ChangeError::DiskFull);
+        assert!(created > 50, "{created}");
+        assert_eq!(make(&database, creation("again")), Err(ChangeError::DiskFull));
+        for gone in 0..20 {
+            let id = format!("g{gone}").into();
+            assert!(make(&database, Change::Remove { key_arn: KEY.into(), id }).is_ok());
+        }
+        assert!(make(&database, creation("later")).is_ok(), "there is room again");
+        drop(database);
+        let mut found = Vec::new();
+        let each = |grant: StoredGrant| {
+            found.push(grant.id.to_string());
+            Ok(())
+        };
+        let opened =
+            GrantsDatabase::open(folder.path(), Settings::default(), each, Box::new(|_| {}));
+        let Opened { sequence, .. } = opened.unwrap();
+        assert_eq!(sequence, created + 21);
+        let expected: Vec<String> = (20..created).map(|number| format!("g{number}")).collect();
+        assert_eq!(found, [expected, vec!["later".to_owned()]].concat());
     }
 }

@@ -19,6 +19,9 @@ use super::meta::Meta;
 /// Name of the database file.
 pub(super) const FILE: &str = "grants.sqlite3";
 
+/// Name of its write-ahead log.
+pub(super) const LOG: &str = "grants.sqlite3-wal";
+
 /// A database while it is being made: it gets its name when it is complete.
 const UNFINISHED: &str = "grants.sqlite3.new";
 
@@ -43,6 +46,14 @@ pub enum OpenError {
     NotAFolder {
         /// The path.
         folder: PathBuf,
+    },
+    /// Everybody may write there.
+    #[error("every user may write to the data folder `{}` (mode {mode:o}), and so replace the database; make sure that nobody did, and run `chmod 700` on it", folder.display())]
+    ExposedFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// Locks cannot be relied on there.
     #[error("the data folder `{}` is on a network file system ({kind}), which a database cannot be trusted to; give a folder on a local disk or a block volume", folder.display())]
@@ -168,10 +179,12 @@ pub(super) fn open(
     let path = folder.join(FILE);
     let at = Place { folder: &folder, path: &path };
     at.find_or_make()?;
+    // A log that is there stays as it is if the database turns out to be unusable. Where there is
+    // none SQLite makes an empty one, and has to take it away again.
+    let has_log = fs::symlink_metadata(folder.join(LOG)).is_ok();
     let mut writing = at.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // A damaged database and its log stay as they are.
     writing
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)
         .map_err(at.failed("open"))?;
     at.bring_up_to_date(&mut writing)?;
     let meta = check::read(&writing, each).map_err(|wrong| at.wrong(wrong))?;
@@ -248,8 +261,9 @@ impl Place<'_> {
     /// Makes an empty database under another name, and gives it its own when it is complete: a file
     /// of that name is never half made, and an empty one was not made by us.
     fn make(&self) -> Result<(), OpenError> {
-        for left in [format!("{FILE}-wal"), format!("{FILE}-journal"), mark::FILE.to_owned()] {
-            if fs::symlink_metadata(self.folder.join(&left)).is_ok() {
+        for left in [LOG, "grants.sqlite3-journal", mark::FILE] {
+            if fs::symlink_metadata(self.folder.join(left)).is_ok() {
+                let left = left.to_owned();
                 return Err(OpenError::Missing { path: self.path.to_owned(), left });
             }
         }
