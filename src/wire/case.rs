@@ -162,8 +162,15 @@ fn overrides(json: &Json<'_>) -> Result<Vec<Override>, Refusal> {
 
 fn evaluation(json: &Json<'_>) -> Result<Evaluation, Refusal> {
     let mut evaluation = Evaluation::default();
-    for member in members(json, "options")? {
-        let name = member.name.strip_prefix("evaluation.").unwrap_or(&member.name);
+    let bare = |member: &Member<'_>| {
+        member.name.strip_prefix("evaluation.").unwrap_or(&member.name).to_owned()
+    };
+    let options = members(json, "options")?;
+    for (index, member) in options.iter().enumerate() {
+        let name = bare(member);
+        if options.iter().take(index).any(|earlier| bare(earlier) == name) {
+            return Err(Refusal::case(format!("`options.{name}` is given twice")));
+        }
         let value = match (member.value.as_text(), member.value.as_bool()) {
             (Some(text), _) => text,
             (None, Some(true)) => "true",
@@ -174,7 +181,7 @@ fn evaluation(json: &Json<'_>) -> Result<Evaluation, Refusal> {
                 )));
             }
         };
-        evaluation.set(name, value).map_err(|error| Refusal::case(error.to_string()))?;
+        evaluation.set(&name, value).map_err(|error| Refusal::case(error.to_string()))?;
     }
     Ok(evaluation)
 }

@@ -24,6 +24,8 @@ pub struct Caller<'a> {
     pub role_arn: Option<&'a str>,
     /// The user behind a federated session.
     pub issuer_arn: Option<&'a str>,
+    /// The user behind a federated session has its name, where nobody says more.
+    issuer_is_a_namesake: bool,
     /// The set describes the account, but not this caller: it is never allowed.
     pub unknown: bool,
     /// Whether the request carries session policies.
@@ -80,6 +82,7 @@ impl<'a> Caller<'a> {
     pub fn find(snapshot: &'a Snapshot, request: &'a Request<'a>) -> Result<Self, InvalidRequest> {
         let mut role_arn = None;
         let mut issuer_arn = None;
+        let issuer_is_a_namesake = snapshot.evaluation.federated_by_name == FederatedByName::Yes;
         let identity = match request.principal {
             Principal::Root { .. } | Principal::Service { .. } => None,
             Principal::User { arn, .. } => snapshot.users.get(arn),
@@ -89,8 +92,8 @@ impl<'a> Caller<'a> {
                 known
             }
             Principal::Federated { account, name, .. } => {
-                let by_name = snapshot.evaluation.federated_by_name == FederatedByName::Yes;
-                let named = || snapshot.user_arns.get(&Named(account, name)).filter(|_| by_name);
+                let named = || snapshot.user_arns.get(&Named(account, name));
+                let named = || named().filter(|_| issuer_is_a_namesake);
                 issuer_arn = match request.issuer_arn {
                     Some(arn) => Some(arn.text),
                     None => named().map(|arn| &**arn),
@@ -103,6 +106,7 @@ impl<'a> Caller<'a> {
             identity,
             role_arn,
             issuer_arn,
+            issuer_is_a_namesake,
             unknown: identity.is_none() && is_unknown(snapshot, &request.principal),
             has_session_policies: !request.session_policies.is_empty(),
             unique_id: request
@@ -222,7 +226,8 @@ impl<'a> Caller<'a> {
                 ((**user == **arn).into(), Exact)
             }
             (PrincipalPattern::User(user), Principal::Federated { account, name, .. }) => {
-                (self.behind(self.issuer_arn, user, *account, Some(name)), Behind)
+                let name = Some(*name).filter(|_| self.issuer_is_a_namesake);
+                (self.behind(self.issuer_arn, user, *account, name), Behind)
             }
             (PrincipalPattern::Role(role), Principal::Session { account, role: name, .. }) => {
                 (self.behind(self.role_arn, role, *account, Some(name)), Behind)
@@ -255,7 +260,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Whether `named` is the role or user behind the session. Where nobody said which it is, one
-    /// of the same account and name may be it, in whatever path.
+    /// of the same account and name may be it, in whatever path; without a name any of the account.
     fn behind(
         &self,
         known: Option<&str>,

@@ -182,7 +182,10 @@ fn same_account<'a>(
 ) -> Result<Basis<'a>, Layer> {
     if dual_control && key.account.is_none() {
         // The stricter profile: what the key allows an identity policy must allow too.
-        let by_key = by_key(key, limits)?;
+        let by_key = match (by_key(key, limits), key.grants.account) {
+            (Err(_), Some(by)) => limits.bounds().map(|()| by),
+            (by_key, _) => by_key,
+        }?;
         let by_identity = match limits.identity {
             Says::Allows(by) => Some(by),
             Says::NoLimit => None,

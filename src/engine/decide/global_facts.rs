@@ -108,20 +108,22 @@ impl Facts<'_, '_> {
     /// Derived for accounts that the set's organization holds, else what the caller asserts.
     fn organization_id(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
         let organization = self.snapshot.organization.as_ref();
-        match organization.filter(|organization| {
-            account.is_some_and(|id| organization.accounts.contains_key(&id))
-        }) {
+        match organization.filter(|found| account.is_some_and(|account| found.holds(account))) {
             Some(organization) => Values::text(Some(&organization.id)),
             None => self.asserted(key),
         }
     }
 
+    /// Where the management account stands is known only if the organization's tree lists it.
     fn organization_path(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
         let organization = self.snapshot.organization.as_ref();
-        match organization.and_then(|organization| organization.accounts.get(&account?)) {
-            Some(member) => Values::texts([&*member.path]),
-            None => self.asserted(key),
-        }
+        let Some((organization, account)) =
+            organization.zip(account).filter(|(found, account)| found.holds(*account))
+        else {
+            return self.asserted(key);
+        };
+        let member = organization.accounts.get(&account);
+        member.map_or(Values::Unknown, |member| Values::texts([&*member.path]))
     }
 
     pub(super) fn principal_tag(&self, name: &str) -> Values<'_> {

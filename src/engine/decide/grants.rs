@@ -68,7 +68,7 @@ pub(super) fn applicable<'a>(
         let limited = match (naming, evaluation.grants_limited_by_boundary) {
             (_, GrantLimit::Always) => true,
             (_, GrantLimit::Never) => false,
-            (naming, GrantLimit::AsKeyPolicy) => naming == Naming::Behind,
+            (naming, GrantLimit::AsKeyPolicy) => naming != Naming::Exact,
         };
         let issued_here =
             grant.issuing_account.is_some() && grant.issuing_account == facts.caller.account();

@@ -3,6 +3,7 @@
 //! Source: AWS KMS Developer Guide, "AWS KMS condition keys".
 
 use super::facts::{Facts, account, flag, pairs};
+use super::resource::Resource;
 use crate::engine::grant::ContextConstraint;
 use crate::engine::kms::action::Action;
 use crate::engine::kms::condition_key::RequestKey;
@@ -115,7 +116,12 @@ impl<'a> Facts<'a, '_> {
         })
     }
 
-    /// A property of the key: of the one that is there, or of the one that CreateKey makes.
+    /// CreateKey, and the tagging that goes with it.
+    fn makes_a_key(&self) -> bool {
+        self.action == Action::CreateKey || matches!(self.resource, Resource::NewKey { .. })
+    }
+
+    /// A property of the key: of the one that is there, or of the one that is made.
     fn of_key(
         &self,
         read: fn(&Key) -> &'static str,
@@ -125,7 +131,7 @@ impl<'a> Facts<'a, '_> {
         if let Some(key) = self.resource.key() {
             return Values::text(Some(read(key)));
         }
-        if self.action != Action::CreateKey {
+        if !self.makes_a_key() {
             return Values::Absent;
         }
         match self.leg.replicated {
@@ -138,7 +144,7 @@ impl<'a> Facts<'a, '_> {
         if let Some(key) = self.resource.key() {
             return flag(Some(key.multi_region));
         }
-        if self.action != Action::CreateKey {
+        if !self.makes_a_key() {
             return Values::Absent;
         }
         flag(Some(self.leg.replicated.is_some() || self.parameters().multi_region == Some(true)))
@@ -148,7 +154,7 @@ impl<'a> Facts<'a, '_> {
         if let Some(key) = self.resource.key() {
             return Values::text(key.multi_region_type.map(|kind| kind.name()));
         }
-        if self.action != Action::CreateKey {
+        if !self.makes_a_key() {
             return Values::Absent;
         }
         match (self.leg.replicated, self.parameters().multi_region) {

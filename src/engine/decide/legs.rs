@@ -143,7 +143,11 @@ fn operation_legs<'a>(
             let mut legs = Authorizations::new();
             legs.push(key_leg(Action::ReplicateKey, primary, LegFacts::default(), KeyRole::Only));
             legs.push(create);
-            legs.extend(tag_leg(locator, replica_region));
+            let tag = tag_leg(locator, replica_region);
+            legs.extend(tag.map(|mut tag| {
+                tag.facts.replicated = replicated;
+                tag
+            }));
             Ok(legs)
         }
         Operation::Named(Action::UpdatePrimaryRegion) => {

@@ -1,6 +1,7 @@
 //! From a snapshot and a request to a decision.
 
 pub mod caller;
+mod claims;
 pub mod combine;
 pub mod decision;
 pub mod explain;
@@ -42,8 +43,8 @@ use super::term::request::{Asked, InvalidRequest, Request};
 ///
 /// # Errors
 ///
-/// The request does not fit the snapshot: no Region can be told, or the role behind the session is
-/// another one.
+/// The request does not fit the snapshot: no Region can be told, the role behind the session is
+/// another one, or the organization of caller or key is not what the request says.
 pub fn decide<'a>(
     snapshot: &'a Snapshot,
     request: &'a Request<'a>,
@@ -73,6 +74,12 @@ fn observed<'a>(
     let caller = Caller::find(snapshot, request)?;
     let locator = Locator { snapshot, request, caller: &caller };
     let authorizations = authorizations(&locator)?;
+    let organization = snapshot.organization.as_ref();
+    claims::check(organization, request, caller.account(), claims::PRINCIPAL)?;
+    for authorization in &authorizations {
+        let owner = claims::owner(&authorization.resource);
+        claims::check(organization, request, owner, claims::RESOURCE)?;
+    }
     let mut decide_all = |source_arns: SourceArns| {
         authorizations
             .iter()
@@ -195,8 +202,11 @@ fn authorized<'a>(
             // `*` is no permission for a service, unless the switch says so.
             let service = matches!(caller.principal, Principal::Service { .. })
                 && facts.snapshot.evaluation.aws_star_matches_service == AwsStar::NoMatch;
-            let exactly = service || caller.is_bare_federated();
-            let allows_by = if exactly { exact_naming } else { every_naming };
+            let allows_by = match (service, caller.is_bare_federated()) {
+                (true, _) => exact_naming,
+                (false, true) => exact_or_account,
+                (false, false) => every_naming,
+            };
             Some((*key, question.key_policy(key, allows_by)))
         }
         _ => None,
@@ -210,13 +220,15 @@ fn authorized<'a>(
     let account = caller.account();
     let path = match (key, &caller.principal) {
         (Some((_, found)), Principal::Service { .. }) => {
-            Path::Service { key_policy: found.direct, grant: grants.direct }
+            // A service has neither boundary nor session policies that could limit it.
+            Path::Service { key_policy: found.direct, grant: grants.direct.or(grants.behind) }
         }
         (None, _) => Path::NoKey(limits),
         (Some((key, found)), _) if Some(key.account) == account => Path::SameAccount {
             key: key_says(found, grants),
             limits,
-            dual_control: facts.snapshot.evaluation.profile == Profile::DualControl,
+            dual_control: facts.snapshot.evaluation.profile == Profile::DualControl
+                && !matches!(caller.principal, Principal::Root { .. }),
         },
         (Some((_, found)), _) => {
             // Nothing reaches across accounts for a federated session without session policies.
@@ -252,6 +264,16 @@ fn exact_naming(_: &Caller<'_>, namings: Namings) -> Namings {
         exact.insert(Naming::Exact);
     }
     exact
+}
+
+/// A federated session without session policies: nothing but its own name allows it. That the key
+/// policy delegates to the account is seen, though it does not help the session.
+fn exact_or_account(caller: &Caller<'_>, namings: Namings) -> Namings {
+    let mut seen = exact_naming(caller, namings);
+    if namings.has(Naming::Account) {
+        seen.insert(Naming::Account);
+    }
+    seen
 }
 
 /// What customers cannot do with keys that AWS manages.

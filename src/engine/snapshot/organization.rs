@@ -18,6 +18,14 @@ pub struct Organization {
     pub accounts: HashMap<AccountId, Member>,
 }
 
+impl Organization {
+    /// Whether the account belongs to it. The management account does, wherever it stands.
+    #[must_use]
+    pub fn holds(&self, account: AccountId) -> bool {
+        self.management_account == Some(account) || self.accounts.contains_key(&account)
+    }
+}
+
 /// A member account.
 #[derive(Clone, Debug)]
 pub struct Member {

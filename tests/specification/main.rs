@@ -1,0 +1,20 @@
+//! The executable specification: the rules of KMS authorization once more, slow and obvious (`law`),
+//! random cases (`generator`), and the product, which has to decide each of them alike.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod agreement;
+mod generator;
+mod law;
+mod product;
+mod rows;
+mod shrink;
+
+/// Cases are made, decided twice and thrown away: that is mostly allocation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

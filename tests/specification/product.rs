@@ -1,0 +1,28 @@
+//! What the product answers.
+
+use keyward::engine::term::time::Timestamp;
+use keyward::wire::case::answer;
+use serde_json::Value;
+
+use crate::law::{Outcome, Refusal};
+
+/// The instant of cases that name none.
+fn midnight() -> Timestamp {
+    Timestamp::parse("2026-01-01T00:00:00Z").expect("an instant")
+}
+
+/// The product's answer to a case, as `keyward simulate` gives it.
+pub(crate) fn decide(case: &Value) -> (Outcome, Value) {
+    let answer = answer(&case.to_string(), midnight());
+    let outcome = match answer["error"]["kind"].as_str() {
+        Some("invalidPolicy") => Outcome::Refused(Refusal::Policy),
+        Some("invalidRequest") => Outcome::Refused(Refusal::Request),
+        Some(_) => Outcome::Refused(Refusal::Case),
+        None => Outcome::Decided {
+            decision: answer["decision"].as_str().expect("a decision").to_owned(),
+            error_code: answer["errorCode"].as_str().map(str::to_owned),
+            legs: answer["legs"].as_array().expect("legs").clone(),
+        },
+    };
+    (outcome, answer)
+}
