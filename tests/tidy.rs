@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom. A folder may always import itself.
-const MAY_IMPORT: [(&str, &[&str]); 7] = [
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("engine", &[]),
+    ("lint", &["engine"]),
     ("store", &["engine"]),
-    ("wire", &["engine"]),
+    ("wire", &["engine", "lint"]),
     ("pdp", &["engine", "store"]),
     ("telemetry", &["engine", "wire"]),
-    ("rpc", &["engine", "wire", "pdp", "telemetry"]),
-    ("cli", &["engine", "wire", "store", "pdp", "telemetry", "rpc"]),
+    ("rpc", &["engine", "lint", "wire", "pdp", "telemetry"]),
+    ("cli", &["engine", "lint", "wire", "store", "pdp", "telemetry", "rpc"]),
 ];
 
 /// What the engine must never know.
@@ -92,7 +93,9 @@ fn every_folder_of_the_source_has_its_place_in_the_plan() {
 
 #[test]
 fn the_engine_knows_nothing_of_the_world() {
-    for (file, text) in rust_files(Path::new("src/engine")) {
+    // The lint is as pure: what it finds depends on what it is handed alone.
+    let pure = ["src/engine", "src/lint"];
+    for (file, text) in pure.iter().flat_map(|folder| rust_files(Path::new(folder))) {
         for line in product(&text).lines().filter(|line| !line.trim_start().starts_with("//")) {
             for word in OUTSIDE {
                 assert!(

@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod check;
 pub mod config;
+pub mod lint;
 pub mod render;
 pub mod serve;
 pub mod simulate;
@@ -47,6 +48,8 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Load a policy set as `serve` would, and print every problem
     Check(Box<check::Args>),
+    /// Say what is dangerous, useless or probably not meant in a policy set
+    Lint(Box<lint::Args>),
     /// Decide one request, with the whole reasoning
     Authorize(Box<authorize::Args>),
     /// Answer self-contained cases: JSON Lines in, JSON Lines out
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::Authorize(args) => authorize::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Version(args) => version::run(&args),

@@ -6,6 +6,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use crate::engine::problem::{Place, Problem, Severity};
+use crate::lint::finding::Findings;
+use crate::lint::rule as lint;
 use crate::wire::proto::answer::layer_words;
 use crate::wire::v1;
 
@@ -13,6 +15,12 @@ use crate::wire::v1;
 #[must_use]
 pub fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Whether to colour what goes to standard output.
+#[must_use]
+pub fn colour_on_stdout() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// Writes problems as a compiler does: code, place, the line underlined, what to do; then a count.
@@ -55,6 +63,51 @@ fn snippet(problem: &Problem, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
+/// Writes findings as a compiler does, with why they matter; then a count.
+///
+/// # Errors
+///
+/// The stream cannot be written.
+pub fn findings(found: &Findings, out: &mut dyn Write, colour: bool) -> io::Result<()> {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    for finding in found.open() {
+        let level = match finding.severity {
+            lint::Severity::Error => Level::ERROR,
+            lint::Severity::SecurityWarning => Level::WARNING.with_name("security-warning"),
+            lint::Severity::Warning => Level::WARNING,
+            lint::Severity::Suggestion => Level::INFO.with_name("suggestion"),
+        };
+        let title = level.primary_title(&*finding.message).id(finding.rule.code);
+        let place = &finding.place;
+        let group = Group::with_title(title)
+            .element(
+                Snippet::source(&*place.excerpt)
+                    .path(place.document.to_string())
+                    .line_start(usize::try_from(place.line).unwrap_or(1))
+                    .annotation(AnnotationKind::Primary.span(underlined(place))),
+            )
+            .element(Level::NOTE.message(finding.rule.why))
+            .element(Level::HELP.message(&*finding.help));
+        writeln!(out, "{}\n", renderer.render(&[group]))?;
+    }
+    let mut counts: Vec<String> = Vec::new();
+    for severity in lint::Severity::ALL {
+        let count = found.count(severity);
+        if count > 0 {
+            counts.push(plural(count, severity.name()));
+        }
+    }
+    let what = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
+    match found.all().len() - found.open().count() {
+        0 => writeln!(out, "{what}"),
+        explained => writeln!(out, "{what}; {explained} explained in place"),
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
 /// The bytes of the excerpt that are meant.
 fn underlined(place: &Place) -> std::ops::Range<usize> {
     let offset = |characters: usize| {
@@ -69,9 +122,6 @@ fn underlined(place: &Place) -> std::ops::Range<usize> {
 #[must_use]
 pub fn count(problems: &[Problem]) -> String {
     let of = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
-    let plural = |count: usize, word: &str| {
-        if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
-    };
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     let mut documents: Vec<_> = problems
         .iter()

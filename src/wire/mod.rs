@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod case;
+pub mod findings;
 pub mod grants;
 pub mod proto;
 pub mod v1;

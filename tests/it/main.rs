@@ -12,6 +12,7 @@ mod conformance;
 mod doors;
 mod grants;
 mod grpc;
+mod lint;
 mod quickstart;
 mod recorded;
 mod served;

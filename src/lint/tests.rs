@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use super::finding::Findings;
+use super::rule::{Example, Severity};
+use super::{GRANT_DAYS, Settings, lint, rules};
+use crate::engine::bundle::{Document, Options};
+use crate::engine::snapshot::build::build;
+use crate::engine::term::time::Timestamp;
+
+/// 2026-01-15.
+const NOW: i64 = 1_768_435_200;
+
+fn look(text: &str) -> Findings {
+    let documents = [Document { name: "set.json".into(), text: Arc::from(text) }];
+    let options = Options::default();
+    let built = build(&documents, &options).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    let settings = Settings { now: Timestamp::new(NOW, 0), grant_days: GRANT_DAYS };
+    lint(&documents, &options, &built.snapshot, settings)
+}
+
+fn codes(findings: &Findings) -> Vec<&'static str> {
+    findings.open().map(|finding| finding.rule.code).collect()
+}
+
+fn shown(example: Example) -> &'static str {
+    match example {
+        Example::Statement(text)
+        | Example::Policy(text)
+        | Example::Identity(text)
+        | Example::Grant(text)
+        | Example::Document(text) => text,
+    }
+}
+
+#[test]
+fn every_rule_finds_its_bad_example_and_not_its_good_one() {
+    let mut failed = Vec::new();
+    for rule in rules::all() {
+        let bad = look(&rule.bad.document());
+        let text = rule.bad.document();
+        let found = bad.open().find(|finding| finding.rule.code == rule.code);
+        match found {
+            None => failed.push(format!("{}: not found, but {:?}", rule.code, codes(&bad))),
+            Some(finding) => {
+                // The place lies in what the example shows.
+                let line = text.lines().nth(finding.place.line as usize - 1).unwrap_or_default();
+                let shows = shown(rule.bad).lines().any(|part| line.contains(part.trim()));
+                if !shows {
+                    failed.push(format!("{}: points at {line}", rule.code));
+                }
+            }
+        }
+        let good = codes(&look(&rule.good.document()));
+        if good.contains(&rule.code) {
+            failed.push(format!("{}: found in the good example", rule.code));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn good_examples_are_good_in_every_way() {
+    let mut failed = Vec::new();
+    for rule in rules::all() {
+        let others = look(&rule.good.document());
+        let worse: Vec<String> = others
+            .open()
+            .filter(|finding| finding.severity > Severity::Suggestion)
+            .map(|finding| format!("{}: {}", finding.rule.code, finding.message))
+            .collect();
+        if !worse.is_empty() {
+            failed.push(format!("{}: {worse:?}", rule.code));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn codes_are_unique_and_texts_follow_the_house() {
+    let mut seen: Vec<&str> = rules::all().map(|rule| rule.code).collect();
+    assert!(seen.len() >= 40, "{} rules", seen.len());
+    seen.sort_unstable();
+    let all = seen.len();
+    seen.dedup();
+    assert_eq!(seen.len(), all, "a code is there twice");
+    for rule in rules::all() {
+        let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+        assert!(rule.code.chars().all(plain), "{}", rule.code);
+        assert!(!rule.title.ends_with('.') && !rule.advice.ends_with('.'), "{}", rule.code);
+        assert!(rule.why.ends_with('.'), "{}", rule.code);
+        assert!(!rule.source.is_empty(), "{}", rule.code);
+    }
+}
+
+#[test]
+fn an_explanation_covers_what_it_stands_beside() {
+    let key = |id: &str, lint: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/{id}"}}, "KeyRotationEnabled": false{lint},
+            "Policy": "default"}}"#
+        )
+    };
+    let why = r#", "Lint": [{"Code": "rotation-off", "Why": "short-lived"}]"#;
+    let set = format!(r#"{{"Keys": [{}, {}, {}]}}"#, key("1", ""), key("2", why), key("3", ""));
+    let found = look(&set);
+    assert_eq!(codes(&found), ["rotation-off", "rotation-off"]);
+    let explained: Vec<&str> =
+        found.all().iter().filter_map(|finding| finding.explained.as_deref()).collect();
+    assert_eq!(explained, ["short-lived"]);
+    let whole = format!(r#"{{"Keys": [{}, {}]{why}}}"#, key("1", ""), key("2", ""));
+    assert!(codes(&look(&whole)).is_empty());
+}
+
+#[test]
+fn places_in_policy_texts_are_those_of_the_document() {
+    let statement = r#"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:Encrypt\",\"Resource\":\"*\"}]}"#;
+    let key = |id: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/{id}"}},
+ "Policy": "{statement}"}}"#
+        )
+    };
+    let set = format!("{{\"Keys\": [{},\n{}]}}", key("1"), key("2"));
+    let found = look(&set);
+    let lines: Vec<(u32, u32)> = found
+        .open()
+        .filter(|finding| finding.rule.code == "open-to-everyone")
+        .map(|finding| (finding.place.line, finding.place.column))
+        .collect();
+    let column = set.lines().nth(1).and_then(|line| line.find(r#"\"*\""#)).map(|at| at as u32 + 1);
+    let column = column.unwrap_or_default();
+    assert_eq!(lines, [(2, column), (4, column)], "{set}");
+}
+
+#[test]
+fn the_engine_is_asked_who_can_repair_a_policy() {
+    // The role is named, but a Deny that always applies takes it back.
+    let set = r#"{"KeyMetadata": {"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}, "Policy": {"Version": "2012-10-17", "Statement": [
+      {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/Admin"}, "Action": ["kms:PutKeyPolicy", "kms:GetKeyPolicy"], "Resource": "*"},
+      {"Effect": "Deny", "Principal": "*", "Action": "kms:Put*", "Resource": "*", "Condition": {"StringEquals": {"kms:CallerAccount": "111122223333"}}}]}}"#;
+    let found = codes(&look(set));
+    assert!(found.contains(&"lockout"), "{found:?}");
+    // An IAM policy of the account helps, where the key policy enables it.
+    let set = |action: &str| {
+        format!(
+            r#"{{"Keys": [{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::111122223333:root"}}, "Action": "kms:*", "Resource": "*"}},
+      {{"Effect": "Deny", "Principal": "*", "Action": "kms:PutKeyPolicy", "Resource": "*",
+        "Condition": {{"ArnNotEquals": {{"aws:PrincipalArn": "arn:aws:iam::111122223333:role/Admin"}}}}}}]}}}}],
+      "RoleDetailList": [{{"RoleName": "Admin", "Arn": "arn:aws:iam::111122223333:role/Admin", "RolePolicyList": [{{"PolicyName": "p",
+       "PolicyDocument": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:aws:kms:us-west-2:111122223333:key/1"}}]}}}}]}}]}}"#
+        )
+    };
+    assert!(!codes(&look(&set("kms:PutKeyPolicy"))).contains(&"lockout"));
+    assert!(codes(&look(&set("kms:GetKeyPolicy"))).contains(&"lockout"));
+}

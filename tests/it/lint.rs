@@ -1,0 +1,108 @@
+//! `keyward lint`: exit codes, formats, the documentation, and the examples.
+
+use std::fs;
+
+use crate::doors::{keyward, parsed, text};
+
+/// A key that anyone may use to encrypt, that nobody of its account looks after, and whose rotation
+/// is off; that is explained.
+const KEY: &str = r#"{
+  "KeyMetadata": {"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"},
+  "KeyRotationEnabled": false,
+  "Lint": [{"Code": "rotation-off", "Why": "replaced every month"}],
+  "Policy": {"Version": "2012-10-17", "Statement": [
+    {"Sid": "Anyone", "Effect": "Allow", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:Put*", "Resource": "*"}]}
+}"#;
+
+fn folder(document: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("key.json"), document).expect("a file");
+    folder
+}
+
+fn lint(document: &str, more: &[&str]) -> (Option<i32>, String) {
+    let folder = folder(document);
+    let path = folder.path().to_str().expect("UTF-8");
+    let mut args = vec!["lint", "--policies", path];
+    args.extend(more);
+    let output = keyward(&args, "");
+    (output.status.code(), text(&output.stdout))
+}
+
+#[test]
+fn lint_exits_with_what_it_found() {
+    assert_eq!(lint(KEY, &[]).0, Some(3));
+    assert_eq!(lint(KEY, &["--fail-on", "error"]).0, Some(3));
+    assert_eq!(lint(KEY, &["--fail-on", "never"]).0, Some(0));
+    let mild = KEY.replace(
+        "\"Principal\": \"*\"",
+        r#""Principal": {"AWS": "arn:aws:iam::111122223333:role/A"}"#,
+    );
+    assert_eq!(lint(&mild, &["--fail-on", "warning"]).0, Some(0));
+    assert_eq!(lint(&mild, &["--fail-on", "suggestion"]).0, Some(3));
+    assert_eq!(lint("{}", &[]).0, Some(3), "a set that cannot be used");
+    assert_eq!(lint(KEY, &["--fail-on", "nonsense"]).0, Some(64));
+}
+
+#[test]
+fn lint_shows_the_place_why_and_what_to_do() {
+    let (_, said) = lint(KEY, &[]);
+    for part in [
+        "error[open-to-everyone]: every AWS account may do this with the key",
+        "key.json:6:55",
+        "^^^",
+        "note: `*` is every identity",
+        "help: name those who are meant",
+        "1 error; 1 explained in place",
+    ] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+}
+
+#[test]
+fn lint_writes_json_and_workflow_commands() {
+    let report = parsed(&lint(KEY, &["--format", "json"]).1);
+    let found = &report["findings"][1];
+    assert_eq!(found["code"], "open-to-everyone");
+    assert_eq!((&found["line"], &found["column"]), (&6.into(), &55.into()));
+    assert_eq!(found["subject"], "arn:aws:kms:us-west-2:111122223333:key/1");
+    assert_eq!(found["sid"], "Anyone");
+    assert_eq!(report["findings"][0]["explained"], "replaced every month");
+    assert_eq!(report["counts"]["error"], 1);
+    let said = lint(KEY, &["--format", "github"]).1;
+    assert!(said.starts_with("::error title=open-to-everyone,file="), "{said}");
+    assert!(said.contains("key.json,line=6,col=55,endColumn=58::every AWS account"), "{said}");
+    let broken = parsed(&lint("{}", &["--format", "json"]).1);
+    assert_eq!(broken["problems"][0]["code"], "unknown-document");
+}
+
+#[test]
+fn the_page_is_the_one_that_the_rules_write() {
+    let committed = fs::read_to_string("docs/lint.md").expect("docs/lint.md");
+    let written = keyward::lint::page::page();
+    assert!(committed == written, "write it again: keyward lint --explain all > docs/lint.md");
+    let entry = text(&keyward(&["lint", "--explain", "lockout"], "").stdout);
+    assert!(entry.starts_with("### lockout\n") && written.contains(&entry), "{entry}");
+    assert_eq!(keyward(&["lint", "--explain", "nonsense"], "").status.code(), Some(64));
+}
+
+#[test]
+fn the_examples_lint_clean_or_explain_themselves() {
+    let sets =
+        fs::read_dir("examples").expect("examples").map(|entry| entry.expect("an entry").path());
+    let mut looked = 0;
+    for set in sets.filter(|path| path.is_dir()) {
+        let path = set.to_str().expect("UTF-8");
+        let output = keyward(&["lint", "--policies", path, "--fail-on", "suggestion"], "");
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{path}:\n{}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        looked += 1;
+    }
+    assert!(looked > 0);
+}
