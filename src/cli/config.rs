@@ -165,7 +165,12 @@ pub fn file(args: &PolicyArgs) -> Result<File, InvalidConfig> {
     parse(&text, path)
 }
 
-fn parse(text: &str, path: &Path) -> Result<File, InvalidConfig> {
+/// Reads the text of a configuration file; `path` is for the message alone.
+///
+/// # Errors
+///
+/// It holds what it should not.
+pub fn parse(text: &str, path: &Path) -> Result<File, InvalidConfig> {
     toml::from_str(text)
         .map_err(|source| InvalidConfig::File { path: path.to_owned(), source: Box::new(source) })
 }

@@ -10,9 +10,14 @@
 mod command_line;
 mod conformance;
 mod doors;
+#[expect(unreachable_pub, reason = "a crate of its own beside the tests")]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+mod fuzzing;
 mod grants;
 mod grpc;
 mod lint;
 mod quickstart;
 mod recorded;
 mod served;
+mod truth_table;

@@ -1,0 +1,29 @@
+//! What is fuzzed: every parser of outside bytes. See `README.md` beside this.
+//!
+//! The bodies are ordinary functions: cargo-fuzz drives them with the inputs that it finds, and the
+//! tests of the project with those that were kept.
+
+pub mod assertion;
+pub mod config;
+pub mod documents;
+pub mod grants;
+pub mod json;
+pub mod request;
+mod set;
+pub mod simulate;
+pub mod words;
+
+/// A target: takes any bytes, and panics when something does not hold.
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its folders and of its file below `fuzz_targets/`.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("assertion", assertion::run),
+    ("config", config::run),
+    ("documents", documents::run),
+    ("grants", grants::run),
+    ("json", json::run),
+    ("request", request::run),
+    ("simulate", simulate::run),
+    ("words", words::run),
+];

@@ -1,0 +1,46 @@
+//! The gRPC request.
+
+use keyward::wire::proto::answer::{Envelope, response};
+use keyward::wire::proto::json::{read, write};
+use keyward::wire::proto::request::request;
+use keyward::wire::v1;
+use prost::Message as _;
+
+use super::set::{SET, ask, noon};
+use keyward::engine::decide::explain;
+
+/// Decodes any bytes as a request, and asks it.
+///
+/// What is refused names a field; what is asked is answered as it must be; a message has one
+/// meaning as bytes and as JSON.
+pub fn run(data: &[u8]) {
+    let Ok(message) = v1::AuthorizeRequest::decode(data) else { return };
+    if let Ok(json) = write("AuthorizeRequest", &message) {
+        match read::<v1::AuthorizeRequest>("AuthorizeRequest", &json.to_string()) {
+            Ok(again) => assert_eq!(again, message),
+            // Instants beyond the year 9999 have no JSON.
+            Err(error) => assert!(message.parameters.is_some(), "{error}: {json}"),
+        }
+    }
+    let request = match request(&message, noon()) {
+        Ok(request) => request,
+        Err(refused) => {
+            assert!(!refused.field.is_empty() && !refused.message.is_empty(), "{refused:?}");
+            return;
+        }
+    };
+    ask(&request);
+    let Ok((answer, explanation)) = explain(&SET, &request) else { return };
+    for detail in [v1::Detail::Unspecified, v1::Detail::Reason, v1::Detail::Full] {
+        let envelope = Envelope {
+            request_id: &message.request_id,
+            decision_id: "id",
+            revision: &SET.revision,
+            consistency_token: "token",
+            detail,
+        };
+        let told = response(&answer, Some(&explanation), &envelope);
+        let bytes = told.encode_to_vec();
+        assert_eq!(v1::AuthorizeResponse::decode(&*bytes).as_ref(), Ok(&told));
+    }
+}
