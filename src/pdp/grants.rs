@@ -8,12 +8,11 @@ use super::live::Live;
 use crate::engine::grant::Grant;
 use crate::engine::snapshot::build::grant as read_grant;
 use crate::engine::snapshot::grants::live::{Change as LiveChange, LiveGrants};
-use crate::store::grants::change::Applied;
 use crate::store::grants::opening::OpenError;
 use crate::store::grants::tokens::{ForgedOrForeign, NoRandomness, Tokens};
-use crate::store::grants::{GrantsDatabase, Opened, Settings, Status};
+use crate::store::grants::{GrantsDatabase, Opened, ReadError, Settings, Status};
 
-pub use crate::store::grants::change::{Change, ChangeError, Effect};
+pub use crate::store::grants::change::{Applied, Change, ChangeError, Condition, Effect};
 pub use crate::store::grants::grant::StoredGrant;
 
 /// The store of live grants.
@@ -39,7 +38,7 @@ impl GrantStore {
         let mut found = LiveGrants::default();
         let each = |stored: StoredGrant| {
             let grant = read(&stored)?;
-            found.apply(&LiveChange::Created(Arc::new(grant)), 0);
+            found.apply(&LiveChange::Created(Arc::new(grant)));
             Ok(())
         };
         let following = Arc::clone(live);
@@ -56,13 +55,22 @@ impl GrantStore {
         &self.incarnation
     }
 
-    /// Makes a change. It is durable, and in every later decision, when this returns.
+    /// Makes a change, if `condition` holds still when its turn comes. It is durable, and in every
+    /// later decision, when this returns.
     ///
     /// # Errors
     ///
     /// Why it was not made.
-    pub async fn change(&self, change: Change) -> Result<Applied, ChangeError> {
-        self.database.change(change).await
+    pub async fn change(
+        &self,
+        change: Change,
+        condition: Condition,
+    ) -> Result<Applied, ChangeError> {
+        // What could not be read back would be a grant that is there and never counts.
+        if let Change::Create { grant, .. } = &change {
+            read(grant).map_err(|error| ChangeError::Invalid(error.into()))?;
+        }
+        self.database.change_while(change, condition).await
     }
 
     /// A new token for a grant.
@@ -83,11 +91,13 @@ impl GrantStore {
         self.tokens.read(token)
     }
 
-    /// The grant with this id, from the file.
-    #[must_use]
-    pub fn find(&self, id: &str) -> Option<StoredGrant> {
-        // What cannot be read is not there: nothing is allowed by it.
-        self.database.find(id).ok().flatten()
+    /// The grant with this id, from the file. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn find(&self, id: &str) -> Result<Option<StoredGrant>, ReadError> {
+        self.database.find(id)
     }
 
     /// The last change that is durable. The snapshot may be a moment behind.
@@ -119,6 +129,7 @@ fn read(stored: &StoredGrant) -> Result<Grant, String> {
 
 /// Takes over what is durable. A grant that cannot be read is left out: it allows nothing.
 fn follow(live: &Live, changes: &[Applied]) {
+    let Some(last) = changes.last() else { return };
     let change = |applied: &Applied| {
         let change = match &applied.effect {
             Effect::Created(stored) => match read(stored) {
@@ -133,8 +144,8 @@ fn follow(live: &Live, changes: &[Applied]) {
             }
             Effect::Existing(_) => return None,
         };
-        Some((change, applied.sequence))
+        Some(change)
     };
-    let changes: Vec<(LiveChange, u64)> = changes.iter().filter_map(change).collect();
-    live.follow(&changes);
+    let followed: Vec<LiveChange> = changes.iter().filter_map(change).collect();
+    live.follow(&followed, last.sequence);
 }

@@ -48,19 +48,15 @@ impl Live {
         self.sequence.send_replace(live.sequence());
     }
 
-    /// Takes over changes of the live grants, with their numbers. When this returns, no decision
-    /// that starts later is made without them.
-    pub fn follow(&self, changes: &[(Change, u64)]) {
+    /// Takes over changes of the live grants, the last of which has the number `last`. When this
+    /// returns, no decision that starts later is made without them.
+    pub fn follow(&self, changes: &[Change], last: u64) {
         self.snapshot.rcu(|now| {
             let mut live = now.grants.live.clone();
-            for (change, sequence) in changes {
-                live.apply(change, *sequence);
-            }
-            with_live(now, live)
+            changes.iter().for_each(|change| live.apply(change));
+            with_live(now, live.at(last))
         });
-        if let Some((_, last)) = changes.last() {
-            self.sequence.send_replace(*last);
-        }
+        self.sequence.send_replace(last);
     }
 
     /// Waits until the snapshot has the change with this number.
@@ -96,9 +92,9 @@ mod tests {
     #[test]
     fn a_reload_that_compiled_while_a_grant_was_revoked_does_not_bring_it_back() {
         let live = Live::new(Snapshot::default());
-        live.follow(&[(created("a"), 1), (created("b"), 2)]);
+        live.follow(&[created("a"), created("b")], 2);
         let compiled_meanwhile = Snapshot::clone(&live.snapshot());
-        live.follow(&[(Change::Removed { key_arn: KEY.into(), id: "a".into() }, 3)]);
+        live.follow(&[Change::Removed { key_arn: KEY.into(), id: "a".into() }], 3);
         live.install(&compiled_meanwhile);
         let now = live.snapshot();
         assert!(now.grants.find(KEY, "a").is_none() && now.grants.find(KEY, "b").is_some());
@@ -109,7 +105,7 @@ mod tests {
     async fn a_change_is_in_the_snapshot_when_it_has_been_waited_for() {
         let live = Arc::new(Live::new(Snapshot::default()));
         let other = Arc::clone(&live);
-        let writer = tokio::spawn(async move { other.follow(&[(created("a"), 1)]) });
+        let writer = tokio::spawn(async move { other.follow(&[created("a")], 1) });
         live.has(1).await;
         assert!(live.snapshot().grants.find(KEY, "a").is_some());
         writer.await.unwrap();

@@ -7,6 +7,9 @@ use crate::engine::decide::decision::Answer;
 use crate::engine::term::request::InvalidRequest;
 use crate::pdp::grants::ChangeError;
 
+/// KMS's error code for what is no fault of the caller.
+pub(super) const INTERNAL: &str = "KMSInternalException";
+
 /// A refusal with KMS's error code.
 pub(super) fn kms(error_code: &str, message: impl Into<String>) -> Status {
     let code = match error_code {
@@ -17,8 +20,8 @@ pub(super) fn kms(error_code: &str, message: impl Into<String>) -> Status {
         | "InvalidMarkerException"
         | "InvalidGrantTokenException"
         | "InvalidGrantIdException" => Code::InvalidArgument,
-        "LimitExceededException" => Code::ResourceExhausted,
-        "KMSInternalException" | "DependencyTimeoutException" => Code::Unavailable,
+        "LimitExceededException" | "ThrottlingException" => Code::ResourceExhausted,
+        INTERNAL | "DependencyTimeoutException" => Code::Unavailable,
         // DisabledException, KMSInvalidStateException, UnsupportedOperationException,
         // DryRunOperationException
         _ => Code::FailedPrecondition,
@@ -40,11 +43,9 @@ pub(super) fn invalid(error: &InvalidRequest) -> Status {
         .strip_prefix("parameters.grant.")
         .or_else(|| error.field.strip_prefix("parameters."))
         .unwrap_or(&error.field);
-    let of_caller = ["principal", "context", "multivalued_context", "region", "via_service"];
-    let field = if of_caller.iter().any(|name| field.starts_with(name)) {
-        format!("caller.{field}")
-    } else {
-        field.to_owned()
+    let field = match field.strip_prefix("principal") {
+        Some(rest) if rest.is_empty() || rest.starts_with('.') => format!("caller{rest}"),
+        _ => field.to_owned(),
     };
     status::invalid_as("ValidationException", &InvalidRequest::new(field, &*error.message))
 }
@@ -56,12 +57,12 @@ pub(super) fn change(error: &ChangeError) -> Status {
         ChangeError::NotFound { .. } => kms("NotFoundException", message),
         ChangeError::LimitExceeded { .. } => kms("LimitExceededException", message),
         ChangeError::Invalid(_) => kms("ValidationException", message),
+        ChangeError::Busy | ChangeError::Overtaken => kms("ThrottlingException", message),
         ChangeError::IdTaken(_)
-        | ChangeError::Busy
         | ChangeError::DiskFull
         | ChangeError::Failed(_)
-        | ChangeError::Closed => kms("KMSInternalException", message),
+        | ChangeError::Closed => kms(INTERNAL, message),
         // Whether it was made is not known.
-        ChangeError::Poisoned(_) => status::refused(Code::Unknown, "KMSInternalException", message),
+        ChangeError::Poisoned(_) => status::refused(Code::Unknown, INTERNAL, message),
     }
 }

@@ -10,19 +10,38 @@ use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::term::account::AccountId;
 use crate::engine::term::time::Timestamp;
 
-/// The question that must be allowed before a call of the grant API is carried out.
-#[must_use]
-pub fn question(caller: Option<&v1::GrantCaller>, operation: &str) -> v1::AuthorizeRequest {
-    let caller = caller.cloned().unwrap_or_default();
-    v1::AuthorizeRequest {
-        principal: caller.principal,
-        action: operation.to_owned(),
-        context: caller.context,
-        multivalued_context: caller.multivalued_context,
-        region: caller.region,
-        via_service: caller.via_service,
-        ..v1::AuthorizeRequest::default()
-    }
+/// A call of the grant API.
+pub trait Call {
+    /// The question that must be allowed before the call is carried out: who asks, for which
+    /// operation and in which circumstances. Key and parameters are left to the operation.
+    fn question(&self) -> v1::AuthorizeRequest;
+}
+
+macro_rules! calls {
+    ($($message:ident is $operation:literal),+) => {$(
+        impl Call for v1::$message {
+            fn question(&self) -> v1::AuthorizeRequest {
+                v1::AuthorizeRequest {
+                    principal: self.caller.clone(),
+                    action: $operation.to_owned(),
+                    context: self.context.clone(),
+                    multivalued_context: self.multivalued_context.clone(),
+                    region: self.region.clone(),
+                    via_service: self.via_service.clone(),
+                    consistency: self.consistency.clone(),
+                    ..v1::AuthorizeRequest::default()
+                }
+            }
+        }
+    )+};
+}
+
+calls! {
+    CreateGrantRequest is "CreateGrant",
+    ListGrantsRequest is "ListGrants",
+    ListRetirableGrantsRequest is "ListRetirableGrants",
+    RetireGrantRequest is "RetireGrant",
+    RevokeGrantRequest is "RevokeGrant"
 }
 
 /// The parameters of the grant that a request makes.
@@ -78,8 +97,10 @@ pub fn entry(request: &v1::CreateGrantRequest, creation: &Creation<'_>) -> (Stri
             put(name, text.as_str().into());
         }
     }
-    if let Some(constraints) = &request.constraints {
-        put("Constraints", constraints_json(constraints));
+    let constraints = request.constraints.as_ref().map(constraints_json);
+    // An empty constraint is none: the same parameters, the same fingerprint.
+    if let Some(constraints) = constraints.filter(|constraints| !constraints.is_empty()) {
+        put("Constraints", constraints.into());
     }
     // Members of a map of serde_json are sorted: equal parameters have one spelling.
     let canonical = Value::Object(entry.clone()).to_string();
@@ -93,7 +114,7 @@ fn root(creation: &Creation<'_>) -> String {
     format!("arn:{}:iam::{}:root", creation.partition, creation.issuer)
 }
 
-fn constraints_json(constraints: &v1::GrantConstraints) -> Value {
+fn constraints_json(constraints: &v1::GrantConstraints) -> Map<String, Value> {
     let mut json = Map::new();
     for (name, pairs) in [
         ("EncryptionContextEquals", &constraints.encryption_context_equals),
@@ -106,7 +127,7 @@ fn constraints_json(constraints: &v1::GrantConstraints) -> Value {
     if !constraints.source_arn.is_empty() {
         json.insert("SourceArn".to_owned(), constraints.source_arn.as_str().into());
     }
-    json.into()
+    json
 }
 
 fn names(operations: ActionSet) -> Vec<&'static str> {
@@ -116,10 +137,11 @@ fn names(operations: ActionSet) -> Vec<&'static str> {
 /// A grant as the API lists it.
 #[must_use]
 pub fn listed(grant: &Grant) -> v1::GrantListEntry {
-    let (grantee_principal, grantee_service_principal) = either(Some(&grant.grantee));
-    let (retiring_principal, retiring_service_principal) = either(grant.retiring.as_ref());
-    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     let partition = grant.key_arn.split(':').nth(1).unwrap_or("aws");
+    let (grantee_principal, grantee_service_principal) = either(Some(&grant.grantee), partition);
+    let (retiring_principal, retiring_service_principal) =
+        either(grant.retiring.as_ref(), partition);
+    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     v1::GrantListEntry {
         key_id: grant.key_arn.to_string(),
         grant_id: grant.id.to_string(),
@@ -142,9 +164,12 @@ fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: instant.seconds(), nanos: 0 }
 }
 
-fn either(pattern: Option<&PrincipalPattern>) -> (String, String) {
+fn either(pattern: Option<&PrincipalPattern>, partition: &str) -> (String, String) {
     match pattern {
         None => Default::default(),
+        Some(PrincipalPattern::Account(account)) => {
+            (format!("arn:{partition}:iam::{account}:root"), String::new())
+        }
         Some(PrincipalPattern::Service(name)) => (String::new(), name.to_string()),
         Some(pattern) => (pattern.text(), String::new()),
     }

@@ -73,7 +73,7 @@ fn a_key_has_no_more_grants_than_its_limit() {
     let (Opened { database, .. }, _) = opened(folder.path());
     let create = |id: &str, key_number, limit_per_key, counted_elsewhere| {
         let grant = named(id, key_number, Some(id), 1);
-        make(&database, Change::Create { grant, limit_per_key, counted_elsewhere })
+        make(&database, Change::Create { grant, limit_per_key, counted_elsewhere, parent: None })
     };
     let refused = |limit| Err(ChangeError::LimitExceeded { limit });
     assert!(create("a", 1, 2, 0).is_ok());

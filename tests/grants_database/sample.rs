@@ -38,7 +38,7 @@ pub(crate) fn grant(id: &str) -> StoredGrant {
 
 /// Creates a grant, without any limit.
 pub(crate) fn creation(grant: StoredGrant) -> Change {
-    Change::Create { grant, limit_per_key: u64::MAX, counted_elsewhere: 0 }
+    Change::Create { grant, limit_per_key: u64::MAX, counted_elsewhere: 0, parent: None }
 }
 
 /// Removes the grant that the id stands for.

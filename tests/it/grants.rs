@@ -42,7 +42,7 @@ fn grpcurl(folder: &Path, method: &str, data: &Value) -> Result<Value, String> {
 }
 
 fn caller(arn: &str) -> Value {
-    json!({"principal": {"arn": arn}})
+    json!({"arn": arn})
 }
 
 fn creation(name: &str) -> Value {
@@ -123,7 +123,7 @@ async fn whoever_may_not_is_refused_with_the_error_code_of_kms() {
         (json!({"operations": ["Sign"]}), Code::PermissionDenied, "AccessDeniedException"),
         (json!({"operations": []}), Code::InvalidArgument, "ValidationException"),
         (json!({"operations": ["PutKeyPolicy"]}), Code::InvalidArgument, "ValidationException"),
-        (json!({"granteePrincipal": "*"}), Code::InvalidArgument, "ValidationException"),
+        (json!({"granteePrincipal": "*"}), Code::InvalidArgument, "InvalidArnException"),
         (json!({"granteePrincipal": ""}), Code::InvalidArgument, "ValidationException"),
         (json!({"name": "a b"}), Code::InvalidArgument, "ValidationException"),
         (json!({"caller": {}}), Code::InvalidArgument, "ValidationException"),

@@ -21,6 +21,9 @@ pub enum Change {
         limit_per_key: u64,
         /// Grants on the key that are not in this database, and count towards the limit.
         counted_elsewhere: u64,
+        /// Id of the grant in this database by which its creator may create it: it has to be
+        /// there still.
+        parent: Option<Box<str>>,
     },
     /// Removes a grant.
     Remove {
@@ -31,15 +34,18 @@ pub enum Change {
     },
 }
 
+/// What has to hold still when a change is made; asked inside its transaction.
+pub type Condition = Box<dyn Fn() -> bool + Send>;
+
 impl Change {
     /// Refuses what could not be read back.
     pub(super) fn check(&self) -> Result<(), ChangeError> {
         match self {
             Self::Create { grant, .. } if grant.entry.len() > LONGEST_ENTRY => {
-                Err(ChangeError::Invalid("its entry is longer than 256 KiB"))
+                Err(ChangeError::Invalid("its entry is longer than 256 KiB".into()))
             }
             Self::Create { grant, .. } if !is_object(&grant.entry) => {
-                Err(ChangeError::Invalid("its entry is not a JSON object"))
+                Err(ChangeError::Invalid("its entry is not a JSON object".into()))
             }
             Self::Create { .. } | Self::Remove { .. } => Ok(()),
         }
@@ -95,7 +101,10 @@ pub enum ChangeError {
     IdTaken(Box<str>),
     /// The grant cannot be stored.
     #[error("the grant cannot be stored: {0}")]
-    Invalid(&'static str),
+    Invalid(Box<str>),
+    /// What authorized the change is no longer so; nothing changed.
+    #[error("what authorized the change has changed meanwhile; nothing was changed")]
+    Overtaken,
     /// Too many changes are waiting.
     #[error("too many changes of grants are waiting; try again")]
     Busy,
@@ -144,11 +153,20 @@ pub(super) fn apply(
     sequence: u64,
 ) -> Result<Effect, Fault> {
     match change {
-        Change::Create { grant, limit_per_key, counted_elsewhere } => {
+        Change::Create { grant, limit_per_key, counted_elsewhere, parent } => {
+            if let Some(parent) = parent
+                && !exists(connection, parent)?
+            {
+                return Err(Fault::Refused(ChangeError::Overtaken));
+            }
             create(connection, grant, *limit_per_key, *counted_elsewhere, sequence.cast_signed())
         }
         Change::Remove { key_arn, id } => remove(connection, key_arn, id),
     }
+}
+
+fn exists(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM grants WHERE id = ?1")?.exists([id])
 }
 
 fn create(

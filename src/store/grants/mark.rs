@@ -3,8 +3,11 @@
 //! SQLite trusts its write-ahead log only as far as the log is sound: a log that was damaged, cut
 //! short or taken away gives an older database without a word, and a revoked grant would be back.
 //! The mark is written after each commit and before its answers, so it never runs ahead of what is
-//! durable; a database that is behind its mark has lost something. It is not synced: after a power
-//! failure it may be late, never early.
+//! durable; a database that is behind its mark has lost something. It is synced at the start alone:
+//! after a power failure it may be late, never early, and is not gone.
+//!
+//! A database without its mark was copied or put back by somebody: its history begins anew there,
+//! under another incarnation.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -35,7 +38,7 @@ impl Mark {
             .open(folder.join(FILE))?;
         let mut text = Vec::new();
         file.by_ref().take(256).read_to_end(&mut text)?;
-        // Of another database, or torn by a power failure: it says nothing.
+        // Of another database, or no mark at all: it says nothing.
         let known = std::str::from_utf8(&text).ok().and_then(|text| {
             let (whose, sequence) = text.strip_suffix('\n')?.split_once(' ')?;
             (whose.parse() == Ok(incarnation)).then(|| sequence.parse().ok())?
@@ -43,10 +46,24 @@ impl Mark {
         Ok((Self { file, incarnation }, known))
     }
 
+    /// Begins with this incarnation and `sequence`, durably.
+    pub(super) fn begin(&mut self, incarnation: Uuid, sequence: u64) -> io::Result<()> {
+        self.incarnation = incarnation;
+        // In place: a mark that is there is never gone in between.
+        let length = self.write(sequence)?;
+        self.file.set_len(length)?;
+        self.file.sync_all()
+    }
+
     /// Notes that everything up to `sequence` is durable. A mark that cannot be written stays late,
     /// which does no harm.
     pub(super) fn note(&self, sequence: u64) {
+        let _late = self.write(sequence);
+    }
+
+    fn write(&self, sequence: u64) -> io::Result<u64> {
         let text = format!("{} {sequence:020}\n", self.incarnation);
-        let _late = self.file.write_all_at(text.as_bytes(), 0);
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        Ok(text.len() as u64)
     }
 }

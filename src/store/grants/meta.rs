@@ -7,7 +7,8 @@ use uuid::Uuid;
 /// The row.
 #[derive(Clone)]
 pub(super) struct Meta {
-    /// Made with the file: a database that was made anew is another one.
+    /// Of this history of changes: a database that was made anew, or that was put back to an
+    /// earlier state, has another one.
     pub(super) incarnation: Uuid,
     /// Seals the tokens.
     pub(super) secret: [u8; 32],
@@ -20,11 +21,14 @@ pub(super) struct Meta {
 impl Meta {
     /// Of a database that is being made.
     pub(super) fn new() -> Result<Self, getrandom::Error> {
-        let (mut incarnation, mut secret) = ([0; 16], [0; 32]);
-        getrandom::fill(&mut incarnation)?;
+        let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
-        let incarnation = uuid::Builder::from_random_bytes(incarnation).into_uuid();
-        Ok(Self { incarnation, secret, sequence: 0, grants: 0 })
+        Ok(Self { incarnation: incarnation()?, secret, sequence: 0, grants: 0 })
+    }
+
+    /// The same, at the beginning of another history.
+    pub(super) fn anew(self) -> Result<Self, getrandom::Error> {
+        Ok(Self { incarnation: incarnation()?, ..self })
     }
 
     /// Reads the row; `None` when it is not there or not as it was written.
@@ -51,7 +55,7 @@ impl Meta {
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
             "INSERT INTO meta VALUES (1, ?1, ?2, ?3, ?4, ?5) ON CONFLICT (only) \
-             DO UPDATE SET sequence = ?3, grants = ?4, digest = ?5",
+             DO UPDATE SET incarnation = ?1, sequence = ?3, grants = ?4, digest = ?5",
         )?;
         let (sequence, grants) = (self.sequence.cast_signed(), self.grants.cast_signed());
         let (incarnation, digest) = (self.incarnation.as_bytes(), self.digest());
@@ -67,4 +71,10 @@ impl Meta {
         hash.update(self.grants.to_le_bytes());
         hash.finalize().into()
     }
+}
+
+fn incarnation() -> Result<Uuid, getrandom::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
 }

@@ -29,12 +29,12 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use change::{Applied, Change, ChangeError};
+use change::{Applied, Change, ChangeError, Condition};
 use folder::Lock;
 use grant::{RowFault, StoredGrant};
 use opening::{Held, OpenError};
 use tokens::Tokens;
-use writer::{Command, Progress, Writer};
+use writer::{Command, Progress, Waiting, Writer};
 
 pub use writer::OnApplied;
 
@@ -161,13 +161,36 @@ impl GrantsDatabase {
     ///
     /// Why it was not made, or, for [`ChangeError::Poisoned`], may not have been.
     pub async fn change(&self, change: Change) -> Result<Applied, ChangeError> {
+        self.make(change, None).await
+    }
+
+    /// As [`GrantsDatabase::change`], if `condition` holds when the change is made: its turn may
+    /// come late.
+    ///
+    /// # Errors
+    ///
+    /// As [`GrantsDatabase::change`], and [`ChangeError::Overtaken`].
+    pub async fn change_while(
+        &self,
+        change: Change,
+        condition: Condition,
+    ) -> Result<Applied, ChangeError> {
+        self.make(change, Some(condition)).await
+    }
+
+    async fn make(
+        &self,
+        change: Change,
+        condition: Option<Condition>,
+    ) -> Result<Applied, ChangeError> {
         if let Some(reason) = self.progress.known().poisoned.clone() {
             return Err(ChangeError::Poisoned(reason));
         }
         change.check()?;
         let queue = self.queue.as_ref().ok_or(ChangeError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        queue.try_send(Command::Change { change, answer }).map_err(|error| match error {
+        let waiting = Waiting { change, condition, answer };
+        queue.try_send(Command::Change(waiting)).map_err(|error| match error {
             TrySendError::Full(_) => ChangeError::Busy,
             TrySendError::Closed(_) => ChangeError::Closed,
         })?;
@@ -266,7 +289,7 @@ mod tests {
             entry: format!("{{\"GrantId\":\"{id}\",\"Name\":\"{}\"}}", "x".repeat(500)).into(),
             created_millis: 0,
         };
-        Change::Create { grant, limit_per_key: u64::MAX, counted_elsewhere: 0 }
+        Change::Create { grant, limit_per_key: u64::MAX, counted_elsewhere: 0, parent: None }
     }
 
     fn make(database: &GrantsDatabase, change: Change) -> Result<Applied, ChangeError> {

@@ -187,14 +187,18 @@ pub(super) fn open(
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)
         .map_err(at.failed("open"))?;
     at.bring_up_to_date(&mut writing)?;
-    let meta = check::read(&writing, each).map_err(|wrong| at.wrong(wrong))?;
+    let mut meta = check::read(&writing, each).map_err(|wrong| at.wrong(wrong))?;
     let unusable = |source| OpenError::File { path: folder.join(mark::FILE), doing: "use", source };
-    let (mark, known) = Mark::open(&folder, meta.incarnation).map_err(unusable)?;
+    let (mut mark, known) = Mark::open(&folder, meta.incarnation).map_err(unusable)?;
     if let Some(known) = known.filter(|known| *known > meta.sequence) {
         return Err(OpenError::Lost { path: path.clone(), found: meta.sequence, known });
     }
-    mark.note(meta.sequence);
     prepare_for_writing(&writing).map_err(at.failed("write"))?;
+    if known.is_none() {
+        meta = meta.anew().map_err(OpenError::NoRandomness)?;
+        meta.write(&writing).map_err(at.failed("write"))?;
+    }
+    mark.begin(meta.incarnation, meta.sequence).map_err(unusable)?;
     let reading = at.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     Ok(Held { lock, writing, reading, mark, meta, path })
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
-use super::change::{self, Applied, Change, ChangeError, Effect, Fault};
+use super::change::{self, Applied, Change, ChangeError, Condition, Effect, Fault};
 use super::folder::Lock;
 use super::mark::Mark;
 use super::meta::Meta;
@@ -22,13 +22,15 @@ pub(super) type Answer = Result<Applied, ChangeError>;
 
 /// What waits in the queue.
 pub(super) enum Command {
-    Change { change: Change, answer: oneshot::Sender<Answer> },
+    Change(Waiting),
     Close { closed: oneshot::Sender<()> },
 }
 
-struct Waiting {
-    change: Change,
-    answer: oneshot::Sender<Answer>,
+/// A change that is to be made, if it still may be, and who waits for it.
+pub(super) struct Waiting {
+    pub(super) change: Change,
+    pub(super) condition: Option<Condition>,
+    pub(super) answer: oneshot::Sender<Answer>,
 }
 
 /// What others may know of the writer.
@@ -78,7 +80,7 @@ impl Writer {
             let mut next = Some(first);
             while let Some(command) = next {
                 match command {
-                    Command::Change { change, answer } => group.push(Waiting { change, answer }),
+                    Command::Change(waiting) => group.push(waiting),
                     Command::Close { closed } => {
                         // What waits already is still done.
                         queue.close();
@@ -150,6 +152,7 @@ impl Writer {
     }
 
     fn poison(&self, why: String) -> ChangeError {
+        tracing::error!(reason = why, "the grants database takes no changes until a restart");
         let reason: Arc<str> = why.into();
         self.progress.known().poisoned = Some(reason.clone());
         ChangeError::Poisoned(reason)
@@ -179,7 +182,11 @@ impl Writer {
         self.batch("BEGIN IMMEDIATE")?;
         let before = meta.sequence;
         let mut answers = Vec::with_capacity(group.len());
-        for Waiting { change, .. } in group {
+        for Waiting { change, condition, .. } in group {
+            if condition.as_ref().is_some_and(|holds| !holds()) {
+                answers.push(Err(ChangeError::Overtaken));
+                continue;
+            }
             self.batch("SAVEPOINT one")?;
             match change::apply(&self.connection, change, meta.sequence + 1) {
                 Ok(effect) => {

@@ -2,6 +2,6 @@
 
 pub mod answer;
 pub mod json;
-mod parameters;
+pub mod parameters;
 pub mod request;
 mod shape;

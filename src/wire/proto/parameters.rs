@@ -123,15 +123,22 @@ fn retiring_principal(text: &str) -> Refused<Option<&str>> {
     principal(FIELD, text)
 }
 
+/// Whether CreateGrant takes the text as a principal: the ARN of an account, user, role, role
+/// session or federated user.
+///
+/// Source: AWS KMS API Reference, `CreateGrant` (`GranteePrincipal`).
+#[must_use]
+pub fn is_principal(text: &str) -> bool {
+    text.len() <= 256 && text.starts_with("arn:") && PrincipalPattern::aws(text).is_ok()
+}
+
 /// A principal as grants name it.
 fn principal<'a>(field: &str, text: &'a str) -> Refused<Option<&'a str>> {
     let Some(text) = optional(text) else { return Ok(None) };
-    match PrincipalPattern::aws(text) {
-        Ok(PrincipalPattern::AnyAws | PrincipalPattern::UniqueId(_)) | Err(_) => {
-            refuse(field, format!("`{text}` is not the ARN of a principal"))
-        }
-        Ok(_) => Ok(Some(text)),
+    if is_principal(text) {
+        return Ok(Some(text));
     }
+    refuse(field, format!("`{text}` is not the ARN of a principal"))
 }
 
 fn service<'a>(field: &str, text: &'a str) -> Refused<Option<&'a str>> {
@@ -180,6 +187,12 @@ fn grant_parameters(from: &v1::GrantParameters) -> Refused<GrantParameters<'_>> 
         }
         (Some(_), Some(_)) => {
             refuse("parameters.grant.grantee_service_principal", "a grant has one grantee, not two")
+        }
+        _ if grant.retiring_principal.is_some() && grant.retiring_service_principal.is_some() => {
+            refuse(
+                "parameters.grant.retiring_service_principal",
+                "a grant has one retiring principal, not two",
+            )
         }
         (None, Some(_)) if grant.source_arn.is_none() => refuse(
             "parameters.grant.constraints.source_arn",

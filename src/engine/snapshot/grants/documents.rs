@@ -15,6 +15,8 @@ pub struct DocumentGrants {
     by_key: HashMap<Box<str>, Box<[Arc<Grant>]>>,
     /// By hash of key and grantee; sorted by id. Hashes may coincide.
     by_grantee: HashMap<u64, Vec<Arc<Grant>>>,
+    /// By hash of retiring principal; sorted by id, then key. Hashes may coincide.
+    by_retiring: HashMap<u64, Vec<Arc<Grant>>>,
     by_token: HashMap<Box<str>, Arc<Grant>>,
 }
 
@@ -30,9 +32,16 @@ impl DocumentGrants {
             if let Some(token) = &grant.token {
                 index.by_token.insert(token.clone(), Arc::clone(&grant));
             }
+            if let Some(retiring) = &grant.retiring {
+                let slot = index.hasher.hash_one(GranteeRef::of(retiring));
+                index.by_retiring.entry(slot).or_default().push(Arc::clone(&grant));
+            }
             let slot = index.hasher.hash_one((&*grant.key_arn, GranteeRef::of(&grant.grantee)));
             index.by_grantee.entry(slot).or_default().push(Arc::clone(&grant));
             by_key.entry(grant.key_arn.clone()).or_default().push(grant);
+        }
+        for list in index.by_retiring.values_mut() {
+            list.sort_unstable_by(|a, b| (&a.id, &a.key_arn).cmp(&(&b.id, &b.key_arn)));
         }
         index.by_key = by_key.into_iter().map(|(key, list)| (key, list.into())).collect();
         index
@@ -74,9 +83,10 @@ impl DocumentGrants {
         self.by_token.get(token).map(|grant| &**grant)
     }
 
-    /// All of them, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Grant>> {
-        self.by_key.values().flatten()
+    /// The grants that a principal may retire, and perhaps others, sorted by id, then key.
+    #[must_use]
+    pub fn retirable_by(&self, principal: GranteeRef<'_>) -> &[Arc<Grant>] {
+        self.by_retiring.get(&self.hasher.hash_one(principal)).map_or(&[], |list| list)
     }
 
     /// How many there are.

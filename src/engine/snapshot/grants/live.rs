@@ -64,13 +64,12 @@ pub enum Change {
 }
 
 impl LiveGrants {
-    /// Takes over a change with its number.
-    pub fn apply(&mut self, change: &Change, sequence: u64) {
+    /// Takes over a change.
+    pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Created(grant) => self.insert(grant),
             Change::Removed { key_arn, id } => self.remove(key_arn, id),
         }
-        self.sequence = self.sequence.max(sequence);
     }
 
     /// The same grants, with `sequence` as the number of the last change.
@@ -115,10 +114,10 @@ impl LiveGrants {
         self.sequence
     }
 
-    /// The grants on a key, by id, those after the id `after`.
-    pub fn on<'g>(&'g self, key_arn: &'g str, after: &str) -> impl Iterator<Item = &'g Arc<Grant>> {
+    /// The grants on a key, by id, from the id `from` on.
+    pub fn on<'g>(&'g self, key_arn: &'g str, from: &str) -> impl Iterator<Item = &'g Arc<Grant>> {
         let hash = self.hasher.hash_one(key_arn);
-        after_id(&self.by_key, hash, after).filter(move |grant| *grant.key_arn == *key_arn)
+        from_id(&self.by_key, hash, from).filter(move |grant| *grant.key_arn == *key_arn)
     }
 
     /// The grants on a key whose grantee is one of `grantees`, and perhaps others.
@@ -128,18 +127,27 @@ impl LiveGrants {
         grantees: &[GranteeRef<'_>],
     ) -> impl Iterator<Item = &'g Arc<Grant>> {
         let some = !self.is_empty();
-        grantees.iter().filter(move |_| some).flat_map(move |grantee| {
-            after_id(&self.by_grantee, self.hasher.hash_one((key_arn, *grantee)), "")
-        })
+        let to = move |grantee: &GranteeRef<'_>| self.to_one(key_arn, *grantee, "");
+        grantees.iter().filter(move |_| some).flat_map(to)
     }
 
-    /// The grants that a principal may retire, by id, those after the id `after`.
+    /// The grants on a key to one grantee, and perhaps others, by id, from the id `from` on.
+    pub fn to_one<'g>(
+        &'g self,
+        key_arn: &str,
+        grantee: GranteeRef<'_>,
+        from: &str,
+    ) -> impl Iterator<Item = &'g Arc<Grant>> + use<'g> {
+        from_id(&self.by_grantee, self.hasher.hash_one((key_arn, grantee)), from)
+    }
+
+    /// The grants that a principal may retire, and perhaps others, by id, from the id `from` on.
     pub fn retirable_by<'g>(
         &'g self,
         principal: GranteeRef<'_>,
-        after: &str,
+        from: &str,
     ) -> impl Iterator<Item = &'g Arc<Grant>> {
-        after_id(&self.by_retiring, self.hasher.hash_one(principal), after)
+        from_id(&self.by_retiring, self.hasher.hash_one(principal), from)
     }
 
     /// The grant with this id on a key.
@@ -165,13 +173,13 @@ impl LiveGrants {
     }
 }
 
-/// What stands in an index under a hash, by id, behind the id `after`.
-fn after_id<'g>(
+/// What stands in an index under a hash, by id, from the id `from` on.
+fn from_id<'g>(
     index: &'g OrdMap<Slot, Arc<Grant>>,
     hash: u64,
-    after: &str,
+    from: &str,
 ) -> impl Iterator<Item = &'g Arc<Grant>> + use<'g> {
-    let from = Bound::Excluded(Place { hash, id: after });
+    let from = Bound::Included(Place { hash, id: from });
     let range = index.range::<_, Place<'_>>((from, Bound::Unbounded));
     range.take_while(move |(slot, _)| slot.hash == hash).map(|(_, grant)| grant)
 }
@@ -204,23 +212,22 @@ mod tests {
     #[test]
     fn every_index_follows_every_change_and_older_ones_stay() {
         let mut live = LiveGrants::default();
-        for (sequence, (key, id, grantee)) in
-            [(0, "b", "A"), (0, "a", "A"), (0, "c", "B"), (1, "a2", "A")].into_iter().enumerate()
-        {
-            live.apply(&Change::Created(made(KEYS[key], id, grantee, "R")), sequence as u64 + 1);
+        for (key, id, grantee) in [(0, "b", "A"), (0, "a", "A"), (0, "c", "B"), (1, "a2", "A")] {
+            live.apply(&Change::Created(made(KEYS[key], id, grantee, "R")));
         }
         let before = live.clone();
-        live.apply(&Change::Removed { key_arn: KEYS[0].into(), id: "a".into() }, 5);
-        live.apply(&Change::Removed { key_arn: KEYS[1].into(), id: "c".into() }, 6); // of no such key
+        live.apply(&Change::Removed { key_arn: KEYS[0].into(), id: "a".into() });
+        live.apply(&Change::Removed { key_arn: KEYS[1].into(), id: "c".into() }); // of no such key
+        live = live.at(6);
         let role = |name: &str| format!("arn:aws:iam::111122223333:role/{name}");
         let (a, r) = (role("A"), role("R"));
         let of_a = [GranteeRef::named(&a)];
         assert_eq!(ids(before.on(KEYS[0], "")), ["a", "b", "c"]);
-        assert_eq!(ids(before.on(KEYS[0], "a")), ["b", "c"]);
+        assert_eq!(ids(before.on(KEYS[0], "aa")), ["b", "c"]);
         assert_eq!(ids(live.on(KEYS[0], "")), ["b", "c"]);
         assert_eq!(ids(before.to(KEYS[0], &of_a)), ["a", "b"]);
         assert_eq!(ids(live.to(KEYS[0], &of_a)), ["b"]);
-        assert_eq!(ids(live.retirable_by(GranteeRef::named(&r), "a2")), ["b", "c"]);
+        assert_eq!(ids(live.retirable_by(GranteeRef::named(&r), "a2")), ["a2", "b", "c"]);
         assert!(live.find(KEYS[0], "a").is_none() && before.find(KEYS[0], "a").is_some());
         assert_eq!((live.len(), before.len(), live.sequence()), (3, 4, 6));
     }

@@ -1,0 +1,136 @@
+//! RetireGrant and RevokeGrant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use super::{ATTEMPTS, Grants, missing, overtaken};
+use crate::engine::snapshot::Snapshot;
+use crate::pdp::grants::Change;
+use crate::rpc::{refusal, status};
+use crate::wire::grants::Call as _;
+use crate::wire::v1;
+
+impl Grants {
+    pub(super) async fn retire(
+        &self,
+        wanted: &v1::RetireGrantRequest,
+        left: Option<Duration>,
+    ) -> Result<v1::RetireGrantResponse, Status> {
+        let by_token = !wanted.grant_token.is_empty();
+        let by_id = !wanted.grant_id.is_empty() || !wanted.key_id.is_empty();
+        if by_token == by_id {
+            return Err(missing("grant_token", "give a token, or else a key and a grant id"));
+        }
+        if by_id && wanted.grant_id.is_empty() {
+            return Err(missing("grant_id", "name the grant on the key"));
+        }
+        if by_id && wanted.key_id.is_empty() {
+            return Err(missing("key_id", "name the key of the grant"));
+        }
+        let mut question = wanted.question();
+        let (key_id, grant_id) = if by_token {
+            let snapshot = self.newest(&question, left).await?;
+            self.pointed_at(&snapshot, &wanted.grant_token).await?
+        } else {
+            (wanted.key_id.clone(), wanted.grant_id.clone())
+        };
+        question.key_id = key_id;
+        question.parameters =
+            Some(v1::Parameters { grant_id: grant_id.clone(), ..v1::Parameters::default() });
+        let consistency_token = self.remove(&question, &grant_id, wanted.dry_run, left).await?;
+        Ok(v1::RetireGrantResponse { consistency_token })
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        wanted: &v1::RevokeGrantRequest,
+        left: Option<Duration>,
+    ) -> Result<v1::RevokeGrantResponse, Status> {
+        if wanted.grant_id.is_empty() {
+            return Err(missing("grant_id", "name the grant"));
+        }
+        let question = v1::AuthorizeRequest { key_id: wanted.key_id.clone(), ..wanted.question() };
+        let consistency_token =
+            self.remove(&question, &wanted.grant_id, wanted.dry_run, left).await?;
+        Ok(v1::RevokeGrantResponse { consistency_token })
+    }
+
+    /// Removes a live grant for whoever may, and gives the consistency token without it.
+    async fn remove(
+        &self,
+        question: &v1::AuthorizeRequest,
+        id: &str,
+        dry_run: bool,
+        left: Option<Duration>,
+    ) -> Result<String, Status> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.newest(question, left).await?;
+            let now = (self.clock)();
+            let authorized = self.authorize(&snapshot, question, now)?;
+            let key_arn = &authorized.key()?.arn;
+            check_live(&snapshot, key_arn, id)?;
+            if dry_run {
+                // Refused as a dry run, now that all else is right.
+                let dry = v1::AuthorizeRequest { dry_run, ..question.clone() };
+                self.authorize(&snapshot, &dry, now)?;
+            }
+            let change = Change::Remove { key_arn: key_arn.clone(), id: id.into() };
+            if let Some(applied) = self.make(change, &snapshot).await? {
+                return Ok(self.pdp.consistency_token_at(applied.sequence));
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// The grant that a token points at: ARN of its key, and its id.
+    async fn pointed_at(
+        &self,
+        snapshot: &Snapshot,
+        token: &str,
+    ) -> Result<(String, String), Status> {
+        if let Some(grant) = snapshot.grants.with_token(token) {
+            return Ok((grant.key_arn.to_string(), grant.id.to_string()));
+        }
+        let Some(id) = self.pdp.grants().and_then(|grants| grants.read_token(token).ok()) else {
+            tracing::warn!("a grant token that this service did not make");
+            return Err(refusal::kms(
+                "InvalidGrantTokenException",
+                "the grant token is not one that this service gave",
+            ));
+        };
+        // A look into the file: not where calls are served.
+        let (pdp, wanted) = (Arc::clone(&self.pdp), id.clone());
+        let find = move || pdp.grants().map(|grants| grants.find(&wanted)).transpose();
+        let unreadable = |why: String| refusal::kms(refusal::INTERNAL, why);
+        let found = tokio::task::spawn_blocking(find)
+            .await
+            .map_err(|error| unreadable(error.to_string()))?
+            .map_err(|error| unreadable(error.to_string()))?;
+        match found.flatten() {
+            Some(stored) => Ok((stored.key_arn.into(), id)),
+            None => Err(gone()),
+        }
+    }
+}
+
+/// A grant that the API can remove: of the database, not of a document.
+fn check_live(snapshot: &Snapshot, key_arn: &str, id: &str) -> Result<(), Status> {
+    let Some(grant) = snapshot.grants.find(key_arn, id) else { return Err(gone()) };
+    let Some((document, line)) = &grant.origin else { return Ok(()) };
+    Err(status::refused(
+        Code::FailedPrecondition,
+        "GRANT_OF_DOCUMENT",
+        format!(
+            "the grant `{id}` comes from `{document}` line {line} of the policy set: remove it there"
+        ),
+    ))
+}
+
+fn gone() -> Status {
+    refusal::kms(
+        "NotFoundException",
+        "the key has no such grant: it never had, or it is retired or revoked",
+    )
+}
