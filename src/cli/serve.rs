@@ -129,6 +129,9 @@ fn pdp(config: &ServeConfig, snapshot: Snapshot) -> Result<Pdp, OpenError> {
 }
 
 async fn serve(config: &ServeConfig, pdp: Arc<Pdp>) -> Result<(), Box<dyn std::error::Error>> {
+    // Before anybody is told that there is something to stop.
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut listeners = Listeners::default();
     for address in &config.listen {
         let listener = Listener::bind(address, DATA_SOCKET).await?;
@@ -140,8 +143,6 @@ async fn serve(config: &ServeConfig, pdp: Arc<Pdp>) -> Result<(), Box<dyn std::e
         tracing::info!(address = %listener.address()?, "listening for operators");
         listeners.admin.push(listener);
     }
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let shutdown = async {
         tokio::select! {
             _ = terminate.recv() => {}

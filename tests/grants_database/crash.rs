@@ -9,7 +9,7 @@ use keyward::store::grants::GrantsDatabase;
 use super::elsewhere::{Running, folder, say};
 use super::sample::{Dice, Grants, creation, grant, open, opened, removal};
 
-const ROUNDS: u64 = 120;
+const ROUNDS: u64 = 40;
 
 /// The process that is killed: four tasks that create and remove, and say so when it was answered.
 #[test]

@@ -1,5 +1,6 @@
 //! A write-ahead log that is not what it was: SQLite would go on with what is left.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -99,12 +100,36 @@ fn a_mark_that_says_nothing_is_written_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(filled(folder.path(), (0..5).map(|n| format!("g{n}"))));
     let mark = folder.path().join("grants.committed");
-    for content in ["", "nonsense", "00000000-0000-0000-0000-000000000000 00000000000000000099\n"] {
+    let mut histories = BTreeSet::from([opened(folder.path()).0.incarnation]);
+    for content in ["", "nonsense", "00000000-0000-0000-0000-000000000000 nonsense\n"] {
         fs::write(&mark, content).expect("a mark");
-        assert_eq!(opened(folder.path()).1.len(), 5, "{content}");
+        let (opened, grants) = opened(folder.path());
+        assert_eq!(grants.len(), 5, "{content}");
+        assert!(histories.insert(opened.incarnation), "{content}: nobody knows what was before");
         let written = fs::read_to_string(&mark).expect("a mark");
         assert!(written.contains(" 00000000000000000005\n"), "{written}");
     }
+}
+
+#[test]
+fn the_mark_of_another_history_says_nothing_of_this_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(filled(folder.path(), (0..5).map(|n| format!("g{n}"))));
+    let [file, mark] = ["grants.sqlite3", "grants.committed"].map(|name| folder.path().join(name));
+    let backup = fs::read(&file).expect("the file");
+    // Put back once, which is meant: another history.
+    fs::remove_file(&mark).expect("the mark");
+    let (second, _) = opened(folder.path());
+    make(&second.database, removal("g1")).expect("a removal");
+    drop(second);
+    // Put back again, with what belongs to the second history beside it.
+    fs::write(&file, &backup).expect("a file");
+    let before = bytes(folder.path());
+    let message = refusal(folder.path()).to_string();
+    assert!(message.contains("`grants.committed` beside the grants database"), "{message}");
+    assert!(bytes(folder.path()) == before, "a file was changed");
+    fs::remove_file(&mark).expect("the mark");
+    assert_eq!(opened(folder.path()).1.len(), 5);
 }
 
 #[test]

@@ -19,6 +19,17 @@ use uuid::Uuid;
 /// Name of the file.
 pub(super) const FILE: &str = "grants.committed";
 
+/// What a mark says when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing: it is new, or nobody can read it.
+    Nothing,
+    /// The last change that it knows of this database.
+    Committed(u64),
+    /// It is about another database, or another history of this one.
+    OfAnother,
+}
+
 /// The open mark.
 pub(super) struct Mark {
     file: File,
@@ -26,8 +37,8 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Opens the mark in a folder, and the last sequence that it knows of this database.
-    pub(super) fn open(folder: &Path, incarnation: Uuid) -> io::Result<(Self, Option<u64>)> {
+    /// Opens the mark in a folder, beside the database of this incarnation.
+    pub(super) fn open(folder: &Path, incarnation: Uuid) -> io::Result<(Self, Said)> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -38,12 +49,16 @@ impl Mark {
             .open(folder.join(FILE))?;
         let mut text = Vec::new();
         file.by_ref().take(256).read_to_end(&mut text)?;
-        // Of another database, or no mark at all: it says nothing.
-        let known = std::str::from_utf8(&text).ok().and_then(|text| {
+        let read = |text: &str| -> Option<(Uuid, u64)> {
             let (whose, sequence) = text.strip_suffix('\n')?.split_once(' ')?;
-            (whose.parse() == Ok(incarnation)).then(|| sequence.parse().ok())?
-        });
-        Ok((Self { file, incarnation }, known))
+            Some((whose.parse().ok()?, sequence.parse().ok()?))
+        };
+        let said = match std::str::from_utf8(&text).ok().and_then(read) {
+            None => Said::Nothing,
+            Some((whose, sequence)) if whose == incarnation => Said::Committed(sequence),
+            Some(_) => Said::OfAnother,
+        };
+        Ok((Self { file, incarnation }, said))
     }
 
     /// Begins with this incarnation and `sequence`, durably.

@@ -13,7 +13,7 @@ use super::check::{self, Wrong};
 use super::folder::{self, Lock};
 use super::format::{self, Header, STEPS};
 use super::grant::StoredGrant;
-use super::mark::{self, Mark};
+use super::mark::{self, Mark, Said};
 use super::meta::Meta;
 
 /// Name of the database file.
@@ -131,6 +131,12 @@ pub enum OpenError {
         /// The last change that was acknowledged.
         known: u64,
     },
+    /// What is beside it belongs to another database, or to what this one was at another time.
+    #[error("`{}` beside the grants database `{}` belongs to another database, or to what this one was before it was put back from a backup; nothing was changed: restore what belongs together, or, if this database is meant to be used, remove `{}`", mark::FILE, path.display(), mark::FILE)]
+    OtherHistory {
+        /// The file.
+        path: PathBuf,
+    },
     /// The caller could not use a grant.
     #[error("the grant `{id}` in the grants database `{}` cannot be used: {why}; nothing was changed", path.display())]
     Refused {
@@ -189,14 +195,20 @@ pub(super) fn open(
     at.bring_up_to_date(&mut writing)?;
     let mut meta = check::read(&writing, each).map_err(|wrong| at.wrong(wrong))?;
     let unusable = |source| OpenError::File { path: folder.join(mark::FILE), doing: "use", source };
-    let (mut mark, known) = Mark::open(&folder, meta.incarnation).map_err(unusable)?;
-    if let Some(known) = known.filter(|known| *known > meta.sequence) {
-        return Err(OpenError::Lost { path: path.clone(), found: meta.sequence, known });
+    let (mut mark, said) = Mark::open(&folder, meta.incarnation).map_err(unusable)?;
+    match said {
+        Said::OfAnother => return Err(OpenError::OtherHistory { path: path.clone() }),
+        Said::Committed(known) if known > meta.sequence => {
+            return Err(OpenError::Lost { path: path.clone(), found: meta.sequence, known });
+        }
+        Said::Nothing | Said::Committed(_) => {}
     }
     prepare_for_writing(&writing).map_err(at.failed("write"))?;
-    if known.is_none() {
+    if said == Said::Nothing {
         meta = meta.anew().map_err(OpenError::NoRandomness)?;
         meta.write(&writing).map_err(at.failed("write"))?;
+        // Not in the log alone: a log that is lost must not take the name of its history along.
+        carry_over(&writing).map_err(at.failed("write"))?;
     }
     mark.begin(meta.incarnation, meta.sequence).map_err(unusable)?;
     let reading = at.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -216,6 +228,11 @@ fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// Brings everything that is in the log into the database file.
+fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Where the database is, for what fails there.
@@ -319,9 +336,7 @@ impl Place<'_> {
         if found < format::latest(STEPS) {
             format::migrate(connection, STEPS, |_| Ok(())).map_err(self.failed("upgrade"))?;
             // Into the header, where an older keyward looks.
-            connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-                .map_err(self.failed("upgrade"))?;
+            carry_over(connection).map_err(self.failed("upgrade"))?;
         }
         Ok(())
     }
