@@ -74,7 +74,7 @@ fn entry(text: &str) {
 /// The grant as one that lives: it is found, it is asked, it is gone.
 fn lives(grant: Arc<Grant>) {
     let mut live = LiveGrants::default();
-    live.apply(&Change::Created(Arc::clone(&grant)), 1);
+    live.apply(&Change::Created(Arc::clone(&grant)));
     assert_eq!(live.find(&grant.key_arn, &grant.id), Some(&grant));
     assert_eq!(live.to(&grant.key_arn, &[GranteeRef::of(&grant.grantee)]).count(), 1);
     let mut snapshot = Snapshot::clone(&SET);
@@ -96,7 +96,7 @@ fn lives(grant: Arc<Grant>) {
         ask_of(&snapshot, &request);
     }
     let (key_arn, id) = (grant.key_arn.clone(), grant.id.clone());
-    live.apply(&Change::Removed { key_arn, id }, 2);
+    live.apply(&Change::Removed { key_arn, id });
     assert!(live.is_empty() && live.find(&grant.key_arn, &grant.id).is_none());
     assert_eq!(live.to(&grant.key_arn, &[GranteeRef::of(&grant.grantee)]).count(), 0);
 }
@@ -125,7 +125,7 @@ fn marker(text: &str) {
         ..v1::Principal::default()
     };
     let wanted = v1::ListGrantsRequest {
-        caller: Some(v1::GrantCaller { principal: Some(principal), ..v1::GrantCaller::default() }),
+        caller: Some(principal),
         key_id: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
             .to_owned(),
         limit: 2,

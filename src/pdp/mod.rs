@@ -89,7 +89,9 @@ impl Pdp {
             None => incarnation == DOCUMENTS,
             Some(grants) => incarnation == grants.incarnation(),
         };
-        let sequence = sequence.parse().map_err(|_| ForeignToken)?;
+        // As it is written, and in no other way: no sign.
+        let digits = sequence.bytes().all(|byte| byte.is_ascii_digit());
+        let sequence = sequence.parse().ok().filter(|_| digits).ok_or(ForeignToken)?;
         if own { Ok(sequence) } else { Err(ForeignToken) }
     }
 }

@@ -403,6 +403,7 @@ async fn every_call_is_as_fresh_as_it_asks_for_or_is_not_answered() {
         ("documents.0", &foreign),
         (history, &foreign),
         (&*format!("{history}.-1"), &foreign),
+        (&*format!("{history}.+1"), &foreign),
         (&*format!("{history}.18446744073709551616"), &foreign),
     ] {
         let consistency = at_least(token);
