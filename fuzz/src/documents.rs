@@ -7,7 +7,7 @@ use keyward::engine::json::{Source, read};
 use keyward::engine::problem::{Problems, Severity};
 use keyward::engine::snapshot::Snapshot;
 use keyward::engine::snapshot::build::{Built, build};
-use keyward::wire::assertion::verify;
+use keyward::wire::cases::assertions::verify;
 use keyward::wire::proto::request::request;
 use keyward::wire::v1;
 

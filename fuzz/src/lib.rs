@@ -4,6 +4,7 @@
 //! tests of the project with those that were kept.
 
 pub mod assertion;
+pub mod cases;
 pub mod config;
 pub mod documents;
 pub mod grants;
@@ -17,8 +18,9 @@ pub mod words;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folders and of its file below `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("assertion", assertion::run),
+    ("cases", cases::run),
     ("config", config::run),
     ("documents", documents::run),
     ("grants", grants::run),

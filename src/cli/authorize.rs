@@ -15,7 +15,7 @@ use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::load::load;
 use crate::rpc::server::now;
-use crate::wire::assertion::verify;
+use crate::wire::cases::assertions::verify;
 use crate::wire::proto::answer::{Envelope, response};
 use crate::wire::proto::json;
 use crate::wire::proto::request::request;

@@ -10,7 +10,7 @@ use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
 use crate::pdp::load::load;
 use crate::rpc::server::now;
-use crate::wire::assertion::verify;
+use crate::wire::cases::assertions::verify;
 
 /// Arguments of `keyward check`.
 #[derive(Debug, clap::Args)]

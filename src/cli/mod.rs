@@ -8,6 +8,7 @@ pub mod render;
 pub mod serve;
 pub mod simulate;
 pub mod switches;
+pub mod test;
 pub mod version;
 
 use std::io::Write as _;
@@ -54,6 +55,8 @@ enum Command {
     Authorize(Box<authorize::Args>),
     /// Answer self-contained cases: JSON Lines in, JSON Lines out
     Simulate(simulate::Args),
+    /// Run cases against a policy set, and say what they leave untested
+    Test(Box<test::Args>),
     /// Print the version
     Version(version::Args),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Authorize(args) => authorize::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Version(args) => version::run(&args),
     };
     code.into()

@@ -194,7 +194,33 @@ pub fn answer(response: &v1::AuthorizeResponse, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-fn leg(leg: &v1::LegExplanation, out: &mut dyn Write) -> io::Result<()> {
+/// The reasoning with at most `most` statements of each layer: those that apply first, then those
+/// about the caller. The verdict of a layer says how many are left out.
+#[must_use]
+pub fn shortened(leg: &v1::LegExplanation, most: usize) -> v1::LegExplanation {
+    let mut leg = leg.clone();
+    for layer in &mut leg.layers {
+        let rank = |finding: &v1::StatementFinding| match finding.outcome() {
+            v1::StatementOutcome::Applies | v1::StatementOutcome::Unsure => 0,
+            _ if finding.reason != "it is about other principals" => 1,
+            _ => 2,
+        };
+        layer.statements.sort_by_key(rank);
+        let rest = layer.statements.len().saturating_sub(most);
+        layer.statements.truncate(most);
+        if rest > 0 {
+            layer.verdict = format!("{} ({rest} more that do not apply)", layer.verdict);
+        }
+    }
+    leg
+}
+
+/// Writes the reasoning behind one authorization.
+///
+/// # Errors
+///
+/// The stream cannot be written.
+pub fn leg(leg: &v1::LegExplanation, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{} on {}", leg.action, leg.resource)?;
     for layer in &leg.layers {
         writeln!(out, "  {}: {}", layer_words(layer.policy_type()), layer.verdict)?;

@@ -17,7 +17,7 @@ use crate::pdp::load::load;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
 use crate::store::grants::opening::OpenError;
-use crate::wire::assertion::verify;
+use crate::wire::cases::assertions::verify;
 
 /// Arguments of `keyward serve`.
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::assertion::verify;
+use super::cases::assertions::verify;
 use super::proto::json::read as read_message;
 use super::proto::request::request;
 use super::v1;

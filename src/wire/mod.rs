@@ -1,7 +1,7 @@
 //! Every outside form of our values, each converted once.
 
-pub mod assertion;
 pub mod case;
+pub mod cases;
 pub mod findings;
 pub mod grants;
 pub mod proto;

@@ -162,7 +162,7 @@ fn simulate_answers_bad_lines_and_goes_on() {
 
 #[test]
 fn help_has_examples_and_the_version_is_told() {
-    for command in ["serve", "check", "authorize", "simulate"] {
+    for command in ["serve", "check", "authorize", "simulate", "test"] {
         let help = text(&keyward(&[command, "--help"], "").stdout);
         assert!(help.contains("Example"), "{help}");
     }

@@ -17,6 +17,7 @@ mod fuzzing;
 mod grants;
 mod grpc;
 mod lint;
+mod policy_tests;
 mod quickstart;
 mod recorded;
 mod served;

@@ -3,6 +3,7 @@
 pub mod caller;
 mod claims;
 pub mod combine;
+pub mod coverage;
 pub mod decision;
 pub mod explain;
 pub mod facts;
@@ -66,7 +67,12 @@ pub fn explain<'a>(
     Ok((answer, listener.finish()))
 }
 
-fn observed<'a>(
+/// Decides while somebody listens.
+///
+/// # Errors
+///
+/// As [`decide`].
+pub fn observed<'a>(
     snapshot: &'a Snapshot,
     request: &'a Request<'a>,
     observer: &mut impl Observer,

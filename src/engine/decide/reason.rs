@@ -2,6 +2,31 @@
 
 use super::decision::{Answer, Decision, Denial, Layer, Missing, Verdict};
 
+/// Every reason that an answer can have.
+pub const REASONS: [&str; 21] = [
+    "key_policy",
+    "grant",
+    "identity_policy",
+    "permissions_boundary",
+    "session_policy",
+    "service_control_policy",
+    "resource_control_policy",
+    "vpc_endpoint_policy",
+    "cross_account",
+    "unknown_key",
+    "unknown_foreign_key",
+    "unknown_principal",
+    "unknown_endpoint",
+    "reserved_alias",
+    "aws_managed_key",
+    "unknown_grant",
+    "not_retirable",
+    "source_arn_differs",
+    "root",
+    "key_state",
+    "none",
+];
+
 impl Layer {
     /// The layer as a reason.
     #[must_use]
@@ -51,5 +76,39 @@ impl Answer<'_> {
             Some(Decision::Deny(Denial::KeyState(_))) => "key_state",
             _ => basis().unwrap_or("none"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layer, Missing, REASONS};
+
+    #[test]
+    fn every_reason_is_listed() {
+        let layers = [
+            Layer::KeyPolicy,
+            Layer::Grant,
+            Layer::Identity,
+            Layer::Boundary,
+            Layer::Session,
+            Layer::Scp,
+            Layer::Rcp,
+            Layer::Endpoint,
+        ];
+        let missing = [
+            Missing::CrossAccount,
+            Missing::UnknownKey,
+            Missing::UnknownForeignKey,
+            Missing::UnknownPrincipal,
+            Missing::UnknownEndpoint,
+            Missing::ReservedAlias,
+            Missing::AwsManaged,
+            Missing::UnknownGrant,
+            Missing::NotRetirable,
+            Missing::SourceArnDiffers,
+        ];
+        let found = layers.map(Layer::reason).into_iter().chain(missing.map(Missing::reason));
+        let listed: Vec<&str> = found.chain(["root", "key_state", "none"]).collect();
+        assert_eq!(listed, REASONS);
     }
 }

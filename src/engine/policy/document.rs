@@ -298,7 +298,7 @@ fn statement(index: usize, json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Opti
     Some(statement)
 }
 
-fn reads_key_attributes(statement: &Statement) -> bool {
+pub(super) fn reads_key_attributes(statement: &Statement) -> bool {
     let in_conditions = statement.conditions.iter().flat_map(|condition| condition.keys());
     let patterns: &[ResourcePattern] = match &statement.resources {
         Resources::These(patterns) | Resources::AllBut(patterns) => patterns,

@@ -67,3 +67,15 @@ pub struct Policy {
     /// Its statements in order.
     pub statements: Box<[Arc<Statement>]>,
 }
+
+impl Policy {
+    /// The policy with one of its statements replaced.
+    #[must_use]
+    pub fn with(&self, index: usize, statement: Statement) -> Self {
+        let mut statements = self.statements.to_vec();
+        if let Some(slot) = statements.get_mut(index) {
+            *slot = Arc::new(statement);
+        }
+        Self { statements: statements.into() }
+    }
+}

@@ -110,6 +110,27 @@ pub enum Obstacle<'s> {
 }
 
 impl Statement {
+    /// The statement with the other effect.
+    #[must_use]
+    pub fn flipped(&self) -> Self {
+        let effect = match self.effect {
+            Effect::Allow => Effect::Deny,
+            Effect::Deny => Effect::Allow,
+        };
+        Self { effect, ..self.clone() }
+    }
+
+    /// The statement without some of its conditions, by their positions.
+    #[must_use]
+    pub fn without_conditions(&self, positions: &[usize]) -> Self {
+        let kept = self.conditions.iter().enumerate();
+        let kept = kept.filter(|(position, _)| !positions.contains(position));
+        let conditions = kept.map(|(_, condition)| condition.clone()).collect();
+        let mut statement = Self { conditions, ..self.clone() };
+        statement.reads_key_attributes = super::document::reads_key_attributes(&statement);
+        statement
+    }
+
     /// Whether action, resource and conditions fit; whom it is about is not looked at.
     pub fn applies(
         &self,

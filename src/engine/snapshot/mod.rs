@@ -1,6 +1,7 @@
 //! Everything that is needed to decide, compiled and indexed. Never changed once made.
 
 pub mod build;
+pub mod carriers;
 pub mod grants;
 pub mod organization;
 

@@ -14,7 +14,7 @@ pub struct Assertion {
     pub name: Arc<str>,
     /// Where it stands.
     pub place: Place,
-    /// The case as canonical JSON.
+    /// The case as it is written: JSON.
     pub case: Box<str>,
 }
 
@@ -31,7 +31,7 @@ impl Reading<'_> {
         let assertion = Assertion {
             name: name.into(),
             place: self.source.place(item.span),
-            case: String::from_utf8_lossy(&canonical).into(),
+            case: self.source.slice(item.span).into(),
         };
         self.said.assertions.push(assertion);
     }

@@ -47,6 +47,13 @@ impl DocumentGrants {
         index
     }
 
+    /// All but one.
+    #[must_use]
+    pub fn without(&self, key_arn: &str, id: &str) -> Self {
+        let others = self.iter().filter(|grant| (&*grant.key_arn, &*grant.id) != (key_arn, id));
+        Self::new(others.map(|grant| Grant::clone(grant)).collect())
+    }
+
     /// The grants on a key, sorted by id.
     #[must_use]
     pub fn on(&self, key_arn: &str) -> &[Arc<Grant>] {

@@ -191,7 +191,7 @@ fn accounts_stand_under_all_levels_above_them() {
 fn assertions_are_kept_for_later() {
     let built = built(&["{\"Assertions\":[\n {\"name\":\"n\",\"b\":1,\"a\":2}]}"]);
     let [assertion] = built.assertions.as_slice() else { panic!("{:?}", built.assertions) };
-    assert_eq!((&*assertion.name, &*assertion.case), ("n", r#"{"a":2,"b":1,"name":"n"}"#));
+    assert_eq!((&*assertion.name, &*assertion.case), ("n", r#"{"name":"n","b":1,"a":2}"#));
     assert_eq!(assertion.place.to_string(), "0.json:2:2");
 }
 
