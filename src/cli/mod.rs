@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod check;
 pub mod config;
 pub mod lint;
+pub mod policy;
 pub mod render;
 pub mod serve;
 pub mod simulate;
@@ -57,6 +58,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Run cases against a policy set, and say what they leave untested
     Test(Box<test::Args>),
+    /// Write key policies to start from
+    Policy(policy::Args),
     /// Print the version
     Version(version::Args),
 }
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Authorize(args) => authorize::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Version(args) => version::run(&args),
     };
     code.into()

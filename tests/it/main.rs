@@ -21,4 +21,5 @@ mod policy_tests;
 mod quickstart;
 mod recorded;
 mod served;
+mod templates;
 mod truth_table;
