@@ -96,6 +96,11 @@ impl DocumentGrants {
         self.by_retiring.get(&self.hasher.hash_one(principal)).map_or(&[], |list| list)
     }
 
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Grant>> {
+        self.by_key.values().flatten()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
