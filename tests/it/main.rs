@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod catalog;
 mod command_line;
 mod conformance;
+mod coverage;
 mod doors;
 #[expect(unreachable_pub, reason = "a crate of its own beside the tests")]
 #[path = "../../fuzz/src/lib.rs"]
@@ -16,7 +18,9 @@ mod fuzz;
 mod fuzzing;
 mod grants;
 mod grpc;
+mod hostile;
 mod lint;
+mod pages;
 mod policy_tests;
 mod quickstart;
 mod recorded;

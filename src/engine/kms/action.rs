@@ -3,73 +3,7 @@
 use super::condition_key::RequestKey;
 use super::table::{ACTIONS, NAMES, Trait};
 
-/// An IAM action of KMS.
-///
-/// Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Key
-/// Management Service".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the variants are the names of KMS's actions")]
-pub enum Action {
-    CancelKeyDeletion,
-    ConnectCustomKeyStore,
-    CreateAlias,
-    CreateCustomKeyStore,
-    CreateGrant,
-    CreateKey,
-    Decapsulate,
-    Decrypt,
-    DeleteAlias,
-    DeleteCustomKeyStore,
-    DeleteImportedKeyMaterial,
-    DeriveSharedSecret,
-    DescribeCustomKeyStores,
-    DescribeKey,
-    DisableKey,
-    DisableKeyRotation,
-    DisconnectCustomKeyStore,
-    EnableKey,
-    EnableKeyRotation,
-    Encapsulate,
-    Encrypt,
-    GenerateDataKey,
-    GenerateDataKeyPair,
-    GenerateDataKeyPairWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintext,
-    GenerateMac,
-    GenerateRandom,
-    GetKeyLastUsage,
-    GetKeyPolicy,
-    GetKeyRotationStatus,
-    GetParametersForImport,
-    GetPublicKey,
-    ImportKeyMaterial,
-    ListAliases,
-    ListGrants,
-    ListKeyPolicies,
-    ListKeyRotations,
-    ListKeys,
-    ListResourceTags,
-    ListRetirableGrants,
-    PutKeyPolicy,
-    ReEncryptFrom,
-    ReEncryptTo,
-    ReplicateKey,
-    RetireGrant,
-    RevokeGrant,
-    RotateKeyOnDemand,
-    ScheduleKeyDeletion,
-    Sign,
-    SynchronizeMultiRegionKey,
-    TagResource,
-    UntagResource,
-    UpdateAlias,
-    UpdateCustomKeyStore,
-    UpdateKeyDescription,
-    UpdatePrimaryRegion,
-    Verify,
-    VerifyMac,
-}
+pub use super::table::Action;
 
 impl Action {
     /// All actions.

@@ -3,45 +3,62 @@
 //! Source: AWS KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global condition
 //! context keys".
 
-/// Condition keys that a request has for some actions alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the variants are the names of the condition keys")]
-pub enum RequestKey {
-    BypassPolicyLockoutSafetyCheck,
-    CallerAccount,
-    DataKeyPairSpec,
-    EncryptionAlgorithm,
-    EncryptionContext,
-    EncryptionContextKeys,
-    ExpirationModel,
-    GrantConstraintSourceArn,
-    GrantConstraintType,
-    GrantIsForAwsResource,
-    GrantOperations,
-    GranteePrincipal,
-    GranteeServicePrincipal,
-    KeyAgreementAlgorithm,
-    MacAlgorithm,
-    MessageType,
-    PolicyName,
-    PrimaryRegion,
-    ReEncryptOnSameKey,
-    RecipientAttestation,
-    ReplicaRegion,
-    RequestAlias,
-    RequestTag,
-    RetiringPrincipal,
-    RetiringServicePrincipal,
-    RotationPeriodInDays,
-    ScheduleKeyDeletionPendingWindowInDays,
-    SigningAlgorithm,
-    TagKeys,
-    TrailingDaysWithoutKeyUsage,
-    ValidTo,
-    ViaService,
-    WrappingAlgorithm,
-    WrappingKeySpec,
+macro_rules! request_keys {
+    ($($name:ident = $text:literal),+ $(,)?) => {
+        /// Condition keys that a request has for some actions alone.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the variants are the names of the condition keys")]
+        pub enum RequestKey { $($name),+ }
+
+        impl RequestKey {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its name in policies; a family ends with `:` or `/`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+request_keys! {
+    BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck",
+    CallerAccount = "kms:CallerAccount",
+    DataKeyPairSpec = "kms:DataKeyPairSpec",
+    EncryptionAlgorithm = "kms:EncryptionAlgorithm",
+    EncryptionContext = "kms:EncryptionContext:",
+    EncryptionContextKeys = "kms:EncryptionContextKeys",
+    ExpirationModel = "kms:ExpirationModel",
+    GrantConstraintSourceArn = "kms:GrantConstraintSourceArn",
+    GrantConstraintType = "kms:GrantConstraintType",
+    GrantIsForAwsResource = "kms:GrantIsForAWSResource",
+    GrantOperations = "kms:GrantOperations",
+    GranteePrincipal = "kms:GranteePrincipal",
+    GranteeServicePrincipal = "kms:GranteeServicePrincipal",
+    KeyAgreementAlgorithm = "kms:KeyAgreementAlgorithm",
+    MacAlgorithm = "kms:MacAlgorithm",
+    MessageType = "kms:MessageType",
+    PolicyName = "kms:PolicyName",
+    PrimaryRegion = "kms:PrimaryRegion",
+    ReEncryptOnSameKey = "kms:ReEncryptOnSameKey",
+    RecipientAttestation = "kms:RecipientAttestation:",
+    ReplicaRegion = "kms:ReplicaRegion",
+    RequestAlias = "kms:RequestAlias",
+    RequestTag = "aws:RequestTag/",
+    RetiringPrincipal = "kms:RetiringPrincipal",
+    RetiringServicePrincipal = "kms:RetiringServicePrincipal",
+    RotationPeriodInDays = "kms:RotationPeriodInDays",
+    ScheduleKeyDeletionPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays",
+    SigningAlgorithm = "kms:SigningAlgorithm",
+    TagKeys = "aws:TagKeys",
+    TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage",
+    ValidTo = "kms:ValidTo",
+    ViaService = "kms:ViaService",
+    WrappingAlgorithm = "kms:WrappingAlgorithm",
+    WrappingKeySpec = "kms:WrappingKeySpec",
 }
 
 /// Where the value of a condition key comes from.

@@ -3,7 +3,6 @@
 //! Source: AWS KMS Developer Guide, "AWS KMS permissions" (the permissions reference), "Key states of
 //! AWS KMS keys"; Service Authorization Reference, "AWS Key Management Service".
 
-use super::action::Action;
 use super::condition_key::RequestKey;
 use super::key_state::Cell;
 
@@ -57,7 +56,16 @@ pub struct Row {
 
 macro_rules! table {
     ($($name:ident: $resource:ident [$($trait:ident)*] {$($key:ident)*} ($($cell:ident)*);)+) => {
-        /// The names of the actions, without prefix, in the order of the table.
+        /// An IAM action of KMS.
+        ///
+        /// Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS
+        /// Key Management Service".
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the variants are the names of KMS's actions")]
+        pub enum Action { $($name),+ }
+
+        /// The names of the actions, with and without prefix, in the order of the table.
         pub(super) const NAMES: &[(&str, &str)] = &[$((concat!("kms:", stringify!($name)), stringify!($name))),+];
 
         /// The actions in the order of the table.

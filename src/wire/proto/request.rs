@@ -246,29 +246,27 @@ fn grant_tokens(tokens: &[String]) -> Refused<Vec<&str>> {
 }
 
 /// Both context maps. Names ignore case and stand once; derived keys cannot be asserted.
-fn context(message: &v1::AuthorizeRequest) -> Refused<Vec<Asserted<'_>>> {
-    let mut asserted: Vec<Asserted<'_>> = Vec::new();
-    for (name, value) in &message.context {
-        let field = format!("context[\"{name}\"]");
-        assertable(&field, name, Arity::One)?;
-        bounded(&field, value)?;
-        asserted.push(Asserted { name, values: AssertedValues::One(value) });
-    }
-    for (name, list) in &message.multivalued_context {
-        let field = format!("multivalued_context[\"{name}\"]");
-        assertable(&field, name, Arity::Many)?;
-        if list.values.len() > bound::ITEMS {
-            return refuse(field, format!("more than {} values", bound::ITEMS));
+fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Vec<Asserted<'a>>> {
+    let mut asserted: Vec<Asserted<'a>> = Vec::new();
+    // A map has no order: of several refusals the first by its field is told, always the same.
+    let mut refused: Option<InvalidRequest> = None;
+    let mut keep = |found: Refused<Asserted<'a>>| match found {
+        Ok(found) => asserted.push(found),
+        Err(error) if refused.as_ref().is_none_or(|told| error.field < told.field) => {
+            refused = Some(error);
         }
-        list.values.iter().try_for_each(|value| bounded(&field, value))?;
-        let values = AssertedValues::Many(list.values.iter().map(String::as_str).collect());
-        asserted.push(Asserted { name, values });
+        Err(_) => {}
+    };
+    message.context.iter().for_each(|(name, value)| keep(single(name, value)));
+    message.multivalued_context.iter().for_each(|(name, list)| keep(multivalued(name, list)));
+    if let Some(refused) = refused {
+        return Err(refused);
     }
     if asserted.len() > bound::ITEMS {
         return refuse("context", format!("more than {} condition keys", bound::ITEMS));
     }
     let fold = |asserted: &Asserted<'_>| folded(asserted.name).collect::<String>();
-    asserted.sort_by_cached_key(fold);
+    asserted.sort_by_cached_key(|asserted| (fold(asserted), asserted.name));
     for twins in asserted.windows(2) {
         if let [first, second] = twins
             && fold(first) == fold(second)
@@ -282,6 +280,24 @@ fn context(message: &v1::AuthorizeRequest) -> Refused<Vec<Asserted<'_>>> {
     }
     asserted.retain(|asserted| asserted.values != AssertedValues::Many(Vec::new()));
     Ok(asserted)
+}
+
+fn single<'a>(name: &'a str, value: &'a str) -> Refused<Asserted<'a>> {
+    let field = format!("context[\"{name}\"]");
+    assertable(&field, name, Arity::One)?;
+    bounded(&field, value)?;
+    Ok(Asserted { name, values: AssertedValues::One(value) })
+}
+
+fn multivalued<'a>(name: &'a str, list: &'a v1::StringList) -> Refused<Asserted<'a>> {
+    let field = format!("multivalued_context[\"{name}\"]");
+    assertable(&field, name, Arity::Many)?;
+    if list.values.len() > bound::ITEMS {
+        return refuse(field, format!("more than {} values", bound::ITEMS));
+    }
+    list.values.iter().try_for_each(|value| bounded(&field, value))?;
+    let values = AssertedValues::Many(list.values.iter().map(String::as_str).collect());
+    Ok(Asserted { name, values })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
