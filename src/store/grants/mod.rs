@@ -5,7 +5,8 @@
 //! grant is revoked sees no later decision by it.
 //!
 //! In the data folder: `grants.sqlite3` (with `-wal` and `-shm` while it is open), `keyward.lock`,
-//! which one process holds, and `grants.committed`, by which lost changes are noticed.
+//! which one process holds, `grants.committed`, by which lost changes are noticed, and
+//! `grants.reserve`, by which grants can be revoked on a full disk.
 
 pub mod change;
 pub mod grant;
@@ -17,6 +18,7 @@ mod folder;
 mod format;
 mod mark;
 mod meta;
+mod reserve;
 mod writer;
 
 use std::fs;
@@ -126,7 +128,7 @@ impl GrantsDatabase {
     }
 
     fn start(held: Held, settings: Settings, applied: OnApplied) -> Result<Opened, OpenError> {
-        let Held { path, lock, writing, reading, mark, meta } = held;
+        let Held { path, lock, writing, reading, mark, reserve, meta } = held;
         let lock = Arc::new(lock);
         let progress = Arc::new(Progress::default());
         {
@@ -140,6 +142,7 @@ impl GrantsDatabase {
             connection: writing,
             meta,
             mark,
+            reserve,
             progress: progress.clone(),
             applied,
             group: settings.group.max(1),

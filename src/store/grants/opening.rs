@@ -15,6 +15,7 @@ use super::format::{self, Header, STEPS};
 use super::grant::StoredGrant;
 use super::mark::{self, Mark, Said};
 use super::meta::Meta;
+use super::reserve::{self, Reserve};
 
 /// Name of the database file.
 pub(super) const FILE: &str = "grants.sqlite3";
@@ -172,6 +173,7 @@ pub(super) struct Held {
     pub(super) writing: Connection,
     pub(super) reading: Connection,
     pub(super) mark: Mark,
+    pub(super) reserve: Reserve,
     pub(super) meta: Meta,
 }
 
@@ -212,7 +214,10 @@ pub(super) fn open(
     }
     mark.begin(meta.incarnation, meta.sequence).map_err(unusable)?;
     let reading = at.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    Ok(Held { lock, writing, reading, mark, meta, path })
+    let unusable =
+        |source| OpenError::File { path: folder.join(reserve::FILE), doing: "use", source };
+    let reserve = Reserve::open(&folder).map_err(unusable)?;
+    Ok(Held { lock, writing, reading, mark, reserve, meta, path })
 }
 
 /// Settings for durable changes, one group after the other.
@@ -231,7 +236,7 @@ fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Brings everything that is in the log into the database file.
-fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn carry_over(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 

@@ -13,6 +13,8 @@ use super::change::{self, Applied, Change, ChangeError, Condition, Effect, Fault
 use super::folder::Lock;
 use super::mark::Mark;
 use super::meta::Meta;
+use super::opening::carry_over;
+use super::reserve::Reserve;
 
 /// Hears every group of changes once it is durable, before any of them is answered.
 pub type OnApplied = Box<dyn FnMut(&[Applied]) + Send>;
@@ -55,6 +57,7 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) meta: Meta,
     pub(super) mark: Mark,
+    pub(super) reserve: Reserve,
     pub(super) progress: Arc<Progress>,
     pub(super) applied: OnApplied,
     pub(super) group: usize,
@@ -105,17 +108,30 @@ impl Writer {
         }
     }
 
-    fn serve(&mut self, group: Vec<Waiting>) {
+    fn serve(&mut self, mut group: Vec<Waiting>) {
+        if !self.reserve.keep() {
+            // What room there is is for removals.
+            let creates = |waiting: &mut Waiting| matches!(waiting.change, Change::Create { .. });
+            let creations = group.extract_if(.., creates).collect();
+            answer_all(creations, &ChangeError::DiskFull);
+        }
+        self.attempt(group);
+    }
+
+    fn attempt(&mut self, group: Vec<Waiting>) {
         if let Some(reason) = self.progress.known().poisoned.clone() {
             return answer_all(group, &ChangeError::Poisoned(reason));
         }
         match self.commit(&group) {
             Ok(answers) => self.publish(group, answers),
             Err(Failure::DiskFull) if group.len() > 1 => {
-                // Together they have no room; a removal alone may have, in the log that is there.
-                let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
-                let _room = self.connection.query_row(checkpoint, [], |_| Ok(()));
+                // Together they have no room; some of them alone may have.
                 group.into_iter().for_each(|waiting| self.serve(vec![waiting]));
+            }
+            Err(Failure::DiskFull) if may_take_reserve(&group) && self.reserve.give_up() => {
+                // The log begins anew if it can be carried over, and takes less room then.
+                let _room = carry_over(&self.connection);
+                self.attempt(group);
             }
             Err(Failure::DiskFull) => answer_all(group, &ChangeError::DiskFull),
             Err(Failure::Failed(why)) => answer_all(group, &ChangeError::Failed(why.into())),
@@ -238,6 +254,11 @@ impl Writer {
     fn batch(&self, sql: &'static str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
+}
+
+/// A grant that is revoked must not go on because others filled the disk.
+fn may_take_reserve(group: &[Waiting]) -> bool {
+    group.iter().all(|waiting| matches!(waiting.change, Change::Remove { .. }))
 }
 
 fn answer_all(group: Vec<Waiting>, error: &ChangeError) {
