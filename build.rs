@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     compiler.open_files(["keyward/v1/authorization.proto"])?;
     fs::write(out.join("data.bin"), compiler.encode_file_descriptor_set())?;
-    compiler.open_files(["keyward/v1/grants.proto", "keyward/v1/analysis.proto"])?;
+    compiler.open_files([
+        "keyward/v1/grants.proto",
+        "keyward/v1/analysis.proto",
+        "keyward/v1/policies.proto",
+    ])?;
     fs::write(out.join("all.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()

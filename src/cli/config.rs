@@ -1,5 +1,6 @@
 //! Flags, environment and file become one checked configuration.
 
+pub mod reload;
 pub mod serve;
 
 use std::fs;
@@ -76,6 +77,10 @@ pub struct File {
     log_format: Option<LogFormat>,
     assume_default_key_policy: Option<bool>,
     allow_empty: Option<bool>,
+    settle: Option<String>,
+    poll_interval: Option<String>,
+    watch: Option<bool>,
+    max_staleness: Option<String>,
     policies: PoliciesTable,
     limits: LimitsTable,
     grants: GrantsTable,

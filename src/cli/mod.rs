@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod check;
 pub mod config;
 pub mod lint;
+pub mod policies;
 pub mod policy;
 pub mod render;
 pub mod serve;

@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::config::reload::ReloadArgs;
 use super::config::serve::{ServeArgs, ServeConfig, as_toml, serve as configuration};
 use super::config::{LogFormat, PolicyArgs};
-use super::{DONE, FAILED, PROBLEMS, USAGE, fail, render};
+use super::{DONE, FAILED, PROBLEMS, USAGE, fail, policies, render};
 use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
 use crate::pdp::grants::GrantStore;
 use crate::pdp::live::Live;
-use crate::pdp::load::load;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
 use crate::store::grants::opening::OpenError;
-use crate::wire::cases::assertions::verify;
 
 /// Arguments of `keyward serve`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +28,9 @@ use crate::wire::cases::assertions::verify;
 pub struct Args {
     #[command(flatten)]
     policies: PolicyArgs,
+
+    #[command(flatten)]
+    reload: ReloadArgs,
 
     /// Where to listen: host:port (port 0 = any, the log tells) or unix:PATH; repeatable
     #[arg(long, value_name = "ADDR", env = "KEYWARD_LISTEN", value_delimiter = ',')]
@@ -64,6 +66,7 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> u8 {
     let serve_args = ServeArgs {
+        reload: args.reload.clone(),
         listen: args.listen.clone(),
         admin_listen: args.admin_listen.clone(),
         data_dir: args.data_dir.clone(),
@@ -81,16 +84,15 @@ pub fn run(args: &Args) -> u8 {
     }
     log(config.log_format);
     let colour = render::colour_on_stderr();
-    let built = match load(&config.policies.folder, &config.policies.options, &|built| {
-        verify(built, server::now())
-    }) {
-        Ok(built) => built,
+    let start = match policies::start(&config) {
+        Ok(start) => start,
         Err(problems) => {
             // Nobody reads standard error: the exit code still tells.
             let _ = render::problems(problems.as_slice(), &mut io::stderr().lock(), colour);
             return fail(PROBLEMS, "the policy set cannot be used; nothing is served");
         }
     };
+    let built = &start.built;
     // Warnings do not keep anybody from serving, told or not.
     let _ = render::problems(&built.warnings, &mut io::stderr().lock(), colour);
     tracing::info!(
@@ -99,7 +101,7 @@ pub fn run(args: &Args) -> u8 {
         grants = built.snapshot.grants.len(),
         "policy set loaded"
     );
-    let pdp = match pdp(&config, built.snapshot) {
+    let pdp = match pdp(&config, built.snapshot.clone()) {
         Ok(pdp) => pdp,
         Err(error) => return fail(FAILED, error),
     };
@@ -107,7 +109,7 @@ pub fn run(args: &Args) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
     };
-    match runtime.block_on(serve(&config, Arc::new(pdp))) {
+    match runtime.block_on(serve(&config, Arc::new(pdp), start)) {
         Ok(()) => DONE,
         Err(error) => fail(FAILED, error),
     }
@@ -128,10 +130,16 @@ fn pdp(config: &ServeConfig, snapshot: Snapshot) -> Result<Pdp, OpenError> {
     Ok(Pdp::with_grants(live, store))
 }
 
-async fn serve(config: &ServeConfig, pdp: Arc<Pdp>) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(
+    config: &ServeConfig,
+    pdp: Arc<Pdp>,
+    start: policies::Start,
+) -> Result<(), Box<dyn std::error::Error>> {
     // Before anybody is told that there is something to stop.
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let policies = Arc::clone(&start.policies);
+    let followed = start.follow(&pdp, config)?;
     let mut listeners = Listeners::default();
     for address in &config.listen {
         let listener = Listener::bind(address, DATA_SOCKET).await?;
@@ -154,8 +162,11 @@ async fn serve(config: &ServeConfig, pdp: Arc<Pdp>) -> Result<(), Box<dyn std::e
         pdp: Arc::clone(&pdp),
         clock: Arc::new(server::now),
         grants_per_key: config.grants_per_key,
+        policies,
+        max_staleness: config.reload.following.max_staleness,
     };
     server::serve(listeners, services, shutdown).await?;
+    followed.stop();
     if let Some(grants) = pdp.grants() {
         grants.close().await;
     }

@@ -1,6 +1,7 @@
 //! The live snapshot: two halves, replaced apart. Neither replacement loses the other's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ pub struct Live {
     snapshot: ArcSwap<Snapshot>,
     /// Number of the last change of grants that is in the snapshot.
     sequence: watch::Sender<u64>,
+    /// Whether nothing is to be answered.
+    withheld: AtomicBool,
 }
 
 impl Live {
@@ -22,13 +25,28 @@ impl Live {
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let sequence = watch::Sender::new(snapshot.grants.live.sequence());
-        Self { snapshot: ArcSwap::from_pointee(snapshot), sequence }
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            sequence,
+            withheld: AtomicBool::new(false),
+        }
     }
 
     /// The snapshot that answers now.
     #[must_use]
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// Withholds answers, or gives them again: the policies are too old to be relied on.
+    pub fn withhold(&self, withheld: bool) {
+        self.withheld.store(withheld, Ordering::Release);
+    }
+
+    /// Whether answers are withheld.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.withheld.load(Ordering::Acquire)
     }
 
     /// Replaces what the documents say. The live grants stay, those that change meanwhile too.

@@ -3,7 +3,10 @@
 pub mod grants;
 pub mod live;
 pub mod load;
+pub mod reload;
 pub mod sessions;
+pub mod status;
+mod wake;
 
 use std::sync::Arc;
 

@@ -70,6 +70,13 @@ pub(super) async fn snapshot(
     has_tokens: bool,
     left: Option<Duration>,
 ) -> Result<Guard<Arc<Snapshot>>, Status> {
+    if pdp.live().is_withheld() {
+        return Err(status::refused(
+            Code::Unavailable,
+            "POLICIES_TOO_OLD",
+            "the policies could not be read for too long; refuse the operation",
+        ));
+    }
     let durable = || pdp.grants().map_or(0, crate::pdp::grants::GrantStore::durable);
     let requirement = consistency.and_then(|consistency| consistency.requirement.as_ref());
     let mut wanted = match requirement {

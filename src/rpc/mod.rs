@@ -3,8 +3,10 @@
 pub mod authorization;
 mod freshness;
 pub mod grants;
+mod health;
 pub mod listener;
 mod pages;
+pub mod policies;
 mod refusal;
 pub mod server;
 pub mod status;

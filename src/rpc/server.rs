@@ -13,19 +13,20 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic_health::ServingStatus;
 
 use super::authorization::{Authorization, Clock};
 use super::grants::Grants;
+use super::health;
 use super::listener::Listener;
+use super::policies::PolicySet;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
+use crate::pdp::reload::Policies;
+use crate::pdp::status::MaxStaleness;
 use crate::wire::v1;
-use crate::wire::v1::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME};
+use crate::wire::v1::authorization_service_server::AuthorizationServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
-
-/// The health service that says whether the last reload succeeded.
-const POLICY_HEALTH: &str = "keyward.policy";
+use crate::wire::v1::policy_service_server::PolicyServiceServer;
 
 /// Bytes of a request message.
 const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -73,6 +74,10 @@ pub struct Services {
     pub clock: Clock,
     /// The most grants that a key may have.
     pub grants_per_key: u64,
+    /// How the policy set is doing.
+    pub policies: Arc<Policies>,
+    /// For how long the policy set may be unreadable.
+    pub max_staleness: MaxStaleness,
 }
 
 /// Serves on all listeners until `shutdown` ends, then lets what is in flight finish.
@@ -85,10 +90,10 @@ pub async fn serve(
     services: Services,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for service in ["", SERVICE_NAME, POLICY_HEALTH] {
-        health.set_service_status(service, ServingStatus::Serving).await;
-    }
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let policy_status = services.policies.status();
+    let now = Arc::clone(&policy_status.borrow());
+    health::tell(&reporter, &now).await;
     let authorization = AuthorizationServiceServer::new(Authorization::new(
         Arc::clone(&services.pdp),
         Arc::clone(&services.clock),
@@ -106,7 +111,11 @@ pub async fn serve(
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1alpha()?)
         .add_service(authorization)
-        .add_service(GrantServiceServer::new(grants).max_decoding_message_size(MESSAGE_BYTES));
+        .add_service(GrantServiceServer::new(grants).max_decoding_message_size(MESSAGE_BYTES))
+        .add_service(PolicyServiceServer::new(PolicySet::new(
+            services.policies,
+            services.max_staleness,
+        )));
     let (stop, stopped) = watch::channel(false);
     let mut serving = JoinSet::new();
     for (listeners, routes) in [(listeners.data, data.routes()), (listeners.admin, admin.routes())]
@@ -117,9 +126,10 @@ pub async fn serve(
     }
     tokio::select! {
         () = shutdown => {}
+        () = health::follow(&reporter, policy_status) => {}
         Some(ended) = serving.join_next() => return ended.unwrap_or(Ok(())).map_err(Into::into),
     }
-    health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+    health::drain(&reporter).await;
     // Nobody may be listening any more: then there is nothing to stop.
     let _ = stop.send(true);
     let drained =

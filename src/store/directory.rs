@@ -1,186 +1,311 @@
-//! A folder of JSON documents, read whole.
+//! A folder of JSON documents, read whole, and then again and again: only what changed.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+pub mod watch;
+
+mod file;
+mod links;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use self::file::{Content, Known, NoContent};
+use self::walk::{Listing, Nobody, Unlisted, walk};
+use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
 use crate::engine::problem::{Place, Problem, Problems};
 
-/// Folders below folders, links followed: deeper is a mistake, or a trap.
-const DEEPEST: usize = 64;
+/// The documents of a folder, as far as they are known.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    limit: usize,
+    hasher: RandomState,
+    known: BTreeMap<Arc<str>, Known>,
+    /// Files that cannot be documents.
+    faulty: BTreeSet<Arc<str>>,
+    /// What was found last; of a folder without links the names alone are kept, in `known`.
+    listing: Listing,
+}
 
-/// Reads every `*.json` file in a folder and below. Names that start with `.` are not read; links
-/// are followed, unless they lead out of the folder. A file that is reached twice counts once.
+/// How much is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Files that may have changed; everything, if that is not enough.
+    Paths(Vec<PathBuf>),
+    /// Every file whose time stamps are not those that are known.
+    Stamps,
+    /// Every file, read again.
+    Contents,
+}
+
+impl Scope {
+    /// What must be looked at after some news.
+    #[must_use]
+    pub fn after(news: News) -> Self {
+        if news.everything { Self::Stamps } else { Self::Paths(news.paths.into_iter().collect()) }
+    }
+}
+
+/// What is to be read, and what is there no more.
+#[derive(Debug)]
+pub struct Look {
+    /// Files that may be others now.
+    pub files: Vec<ToRead>,
+    /// Names of documents that are gone.
+    pub gone: Vec<Arc<str>>,
+    /// What cannot be a document.
+    pub faults: Vec<(Arc<str>, Problem)>,
+    sceptical: bool,
+}
+
+/// A file that is to be read, unless it is as it was.
+#[derive(Debug)]
+pub struct ToRead {
+    /// Its path below the folder.
+    pub name: Arc<str>,
+    path: PathBuf,
+    before: Option<Known>,
+}
+
+/// What a file has become.
+#[derive(Debug)]
+pub enum Found {
+    /// It says what it said.
+    Same,
+    /// It says something else.
+    Text(Arc<str>),
+    /// It cannot be a document.
+    Fault(Problem),
+    /// It is gone, or changes just now.
+    Moved,
+}
+
+/// What is remembered of a file that was read.
+#[derive(Debug)]
+pub struct Seen(Option<Known>);
+
+/// The folder cannot be read: not for what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the policies in `{}`: {why}", folder.display())]
+pub struct Unreadable {
+    folder: PathBuf,
+    why: String,
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::error("unreadable-folder", unreadable.to_string())
+            .help("give the folder that holds the policy set, and make it readable for Keyward")
+    }
+}
+
+impl Directory {
+    /// Nothing is known of it yet.
+    #[must_use]
+    pub fn new(root: &Path, limits: &Limits) -> Self {
+        Self {
+            root: root.to_owned(),
+            limit: limits.document_bytes,
+            hasher: RandomState::new(),
+            known: BTreeMap::new(),
+            faulty: BTreeSet::new(),
+            listing: Listing::default(),
+        }
+    }
+
+    /// How many documents are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether no document is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Finds out what may have changed, watching it from now on.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn look(&mut self, scope: &Scope, watch: &mut Watch) -> Result<Look, Unreadable> {
+        if let Scope::Paths(paths) = scope
+            && let Some(look) = self.some(paths)
+        {
+            return Ok(look);
+        }
+        let mut round = watch.begin();
+        let listing = walk(&self.root, &mut round).map_err(|error| self.unreadable(error))?;
+        round.end();
+        let known = |name: &str| self.known.get_key_value(name);
+        let files = listing.files.keys().map(|name| ToRead {
+            path: listing.path(name),
+            name: known(name)
+                .map_or_else(|| Arc::from(name.as_str()), |(name, _)| Arc::clone(name)),
+            before: known(name).map(|(_, known)| *known),
+        });
+        let files = files.collect();
+        let gone = |name: &&Arc<str>| !listing.files.contains_key(&***name);
+        let gone: Vec<Arc<str>> = self.known.keys().filter(gone).cloned().collect();
+        let faults = listing.faults.iter();
+        let faults =
+            faults.map(|(name, (code, why))| (name.as_str().into(), fault(name, code, why)));
+        let faults = faults.collect();
+        for name in &gone {
+            self.known.remove(name);
+        }
+        self.faulty.clear();
+        let kept = if listing.links { listing } else { listing.without_files() };
+        self.listing = kept;
+        Ok(Look { files, gone, faults, sceptical: *scope == Scope::Contents })
+    }
+
+    /// Looks at some files alone, where the folder is plain enough for that.
+    fn some(&mut self, paths: &[PathBuf]) -> Option<Look> {
+        if self.listing.links {
+            return None;
+        }
+        let mut look =
+            Look { files: Vec::new(), gone: Vec::new(), faults: Vec::new(), sceptical: false };
+        for path in paths {
+            let known_folder = |folder| self.listing.folders.contains(folder);
+            path.parent().filter(|folder| known_folder(*folder))?;
+            let name = path.strip_prefix(&self.listing.root).ok()?.to_str()?;
+            let known = self.known.get_key_value(name);
+            match std::fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_file() => look.files.push(ToRead {
+                    name: known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)),
+                    path: path.clone(),
+                    before: known.map(|(_, known)| *known),
+                }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    look.gone.push(known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)));
+                }
+                Ok(_) | Err(_) => return None,
+            }
+        }
+        for name in &look.gone {
+            self.known.remove(name);
+            self.faulty.remove(name);
+        }
+        Some(look)
+    }
+
+    /// Reads one file, from any thread.
+    ///
+    /// # Errors
+    ///
+    /// The machine is not able to just now.
+    pub fn read(&self, look: &Look, file: &ToRead) -> Result<(Found, Seen), Unreadable> {
+        let read =
+            file::read(&file.path, file.before.as_ref(), look.sceptical, self.limit, &self.hasher);
+        Ok(match read {
+            Ok(Content::Same) => (Found::Same, Seen(file.before)),
+            Ok(Content::Touched(known)) => (Found::Same, Seen(Some(known))),
+            Ok(Content::Text(known, text)) => (Found::Text(text.into()), Seen(Some(known))),
+            Err(NoContent::Moved) => (Found::Moved, Seen(None)),
+            Err(NoContent::Unusable(code, why)) => {
+                (Found::Fault(fault(&file.name, code, &why)), Seen(None))
+            }
+            Err(NoContent::Surroundings(error)) => {
+                return Err(self.unreadable(Unlisted(error.to_string())));
+            }
+        })
+    }
+
+    /// Remembers a file as it was read.
+    pub fn remember(&mut self, name: &Arc<str>, seen: &Seen) {
+        match seen.0 {
+            Some(known) => {
+                self.faulty.remove(name);
+                self.known.insert(Arc::clone(name), known);
+            }
+            None => {
+                self.known.remove(name);
+                self.faulty.insert(Arc::clone(name));
+            }
+        }
+    }
+
+    /// Whether links lead where they led, and folders and names are those that were found: without
+    /// it, files of different moments may have been read. Time stamps are looked at as well if
+    /// nobody tells of changes.
+    #[must_use]
+    pub fn is_unchanged(&self, told: bool) -> bool {
+        if told && !self.listing.links {
+            return links::resolve(&self.root, &mut |_| {})
+                .is_ok_and(|real| real == self.listing.root);
+        }
+        let Ok(listing) = walk(&self.root, &mut Nobody) else { return false };
+        let as_found = if self.listing.links {
+            listing == self.listing
+        } else {
+            let files = self.known.keys().chain(&self.faulty);
+            listing.files.len() == self.known.len() + self.faulty.len()
+                && files.into_iter().all(|name| listing.files.contains_key(&**name))
+                && listing.is_laid_out_as(&self.listing)
+        };
+        let stays = |(name, known): (&Arc<str>, &Known)| known.is_as_it_was(&listing.path(name));
+        as_found && (told || self.known.iter().all(stays))
+    }
+
+    fn unreadable(&self, Unlisted(why): Unlisted) -> Unreadable {
+        Unreadable { folder: self.root.clone(), why }
+    }
+}
+
+/// Reads every document of a folder once.
 ///
 /// # Errors
 ///
 /// Everything that could not be read, all at once.
 pub fn read(root: &Path, limits: &Limits) -> Result<Vec<Document>, Problems> {
-    let real = match fs::canonicalize(root) {
-        Ok(real) if real.is_dir() => real,
-        Ok(_) => return Err(unusable(root, "is not a folder").into()),
-        Err(error) => return Err(unusable(root, &error.to_string()).into()),
-    };
-    let mut reader =
-        Reader { root: real.clone(), limits, found: BTreeMap::new(), problems: Vec::new() };
-    reader.folder(&real, "", &mut Vec::new());
-    let Reader { found, problems, .. } = reader;
+    let mut directory = Directory::new(root, limits);
+    let look = directory.look(&Scope::Contents, &mut Watch::off()).map_err(Problem::from)?;
+    let mut problems: Vec<Problem> =
+        look.faults.iter().map(|(_, problem)| problem.clone()).collect();
+    let mut documents = Vec::with_capacity(look.files.len());
+    for file in &look.files {
+        match directory.read(&look, file).map_err(Problem::from)? {
+            (Found::Text(text), _) => {
+                documents.push(Document { name: Arc::clone(&file.name), text });
+            }
+            (Found::Fault(problem), _) => problems.push(problem),
+            (Found::Same | Found::Moved, _) => problems.push(moved(&file.name)),
+        }
+    }
     match Problems::refusing(problems) {
         Some(problems) => Err(problems),
-        None => {
-            let mut documents: Vec<Document> = found.into_values().collect();
-            documents.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(documents)
-        }
+        None => Ok(documents),
     }
 }
 
-fn unusable(root: &Path, why: &str) -> Problem {
-    Problem::error(
-        "unreadable-folder",
-        format!("cannot read the policies in `{}`: {why}", root.display()),
-    )
-    .help("give the folder that holds the policy set")
+/// A file that is never the same for long enough.
+fn moved(name: &str) -> Problem {
+    fault(name, "unreadable-file", "it changes while it is read")
 }
 
-/// Device and inode.
-type Identity = (u64, u64);
-
-struct Reader<'l> {
-    root: PathBuf,
-    limits: &'l Limits,
-    /// By device and inode, so that links to a file do not repeat it.
-    found: BTreeMap<Identity, Document>,
-    problems: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    /// Reads a folder. `above` are the real folders that lead to it.
-    fn folder(&mut self, path: &Path, name: &str, above: &mut Vec<PathBuf>) {
-        if above.len() >= DEEPEST {
-            return self.report(
-                "folders-too-deep",
-                name,
-                format!("more than {DEEPEST} folders deep"),
-            );
-        }
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut entries = match entries {
-            Ok(entries) => entries,
-            Err(error) => return self.report("unreadable-folder", name, error.to_string()),
-        };
-        entries.sort_by_key(fs::DirEntry::file_name);
-        above.push(path.to_owned());
-        for entry in entries {
-            let file_name = entry.file_name();
-            let Some(file_name) = file_name.to_str() else {
-                let shown = format!("{name}{}", file_name.to_string_lossy());
-                self.report("unreadable-file", &shown, "its name is not UTF-8".to_owned());
-                continue;
-            };
-            if !file_name.starts_with('.') {
-                self.entry(&entry.path(), &format!("{name}{file_name}"), above);
-            }
-        }
-        above.pop();
-    }
-
-    fn entry(&mut self, path: &Path, name: &str, above: &mut Vec<PathBuf>) {
-        let json = path.extension().is_some_and(|extension| extension == "json");
-        let real = match fs::canonicalize(path) {
-            Ok(real) => real,
-            // What is neither a document nor a folder is nobody's business.
-            Err(_) if !json && !path.is_symlink() => return,
-            Err(error) => {
-                let broken = if path.is_symlink() { "broken-link" } else { "unreadable-file" };
-                return self.report(broken, name, error.to_string());
-            }
-        };
-        let kind = match fs::metadata(&real) {
-            Ok(metadata) => metadata.file_type(),
-            Err(error) => return self.report("unreadable-file", name, error.to_string()),
-        };
-        if !kind.is_dir() && !json {
-            return;
-        }
-        if !real.starts_with(&self.root) {
-            let why = format!("the link leads out of the folder, to `{}`", real.display());
-            return self.report("link-leads-out", name, why);
-        }
-        if kind.is_dir() {
-            // A link to a folder above would go round for ever.
-            if !above.contains(&real) {
-                self.folder(&real, &format!("{name}/"), above);
-            }
-            return;
-        }
-        if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
-            return self.report(
-                "not-a-file",
-                name,
-                "a device, socket or pipe is not a document".to_owned(),
-            );
-        }
-        match self.file(&real) {
-            Ok((identity, text)) => {
-                let document = Document { name: name.into(), text: text.into() };
-                let known = self.found.entry(identity).or_insert_with(|| document.clone());
-                if document.name < known.name {
-                    *known = document;
-                }
-            }
-            Err((code, why)) => self.report(code, name, why),
-        }
-    }
-
-    fn file(&self, path: &Path) -> Result<(Identity, String), (&'static str, String)> {
-        let unreadable = |error: io::Error| ("unreadable-file", error.to_string());
-        // Without waiting: what was a file may have become a pipe meanwhile.
-        let file: File = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(("not-a-file", "a device, socket or pipe is not a document".to_owned()));
-        }
-        let limit = self.limits.document_bytes as u64;
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > limit {
-            return Err(("document-too-large", format!("larger than {limit} bytes")));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            ("unreadable-file", format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
-        })?;
-        Ok(((metadata.dev(), metadata.ino()), text))
-    }
-
-    fn report(&mut self, code: &'static str, name: &str, why: String) {
-        let place = Place {
-            document: name.into(),
-            line: 1,
-            column: 1,
-            width: 1,
-            excerpt: "".into(),
-            excerpt_column: 1,
-        };
-        let shown = if name.is_empty() { "." } else { name };
-        let problem = Problem::error(code, format!("`{shown}`: {why}"));
-        let help = match code {
-            "link-leads-out" => {
-                "copy the file into the folder, or serve the folder that holds both"
-            }
-            "broken-link" => "mend or remove the link",
-            "document-too-large" => "split the document, or raise the bound",
-            _ => "make it readable for Keyward, or move it out of the folder",
-        };
-        self.problems.push(problem.help(help).at(place));
-    }
+fn fault(name: &str, code: &'static str, why: &str) -> Problem {
+    let place = Place {
+        document: name.into(),
+        line: 1,
+        column: 1,
+        width: 1,
+        excerpt: "".into(),
+        excerpt_column: 1,
+    };
+    let help = match code {
+        "link-leads-out" => "copy the file into the folder, or serve the folder that holds both",
+        "broken-link" => "mend or remove the link",
+        "document-too-large" => "split the document, or raise the bound",
+        _ => "make it readable for Keyward, or move it out of the folder",
+    };
+    Problem::error(code, format!("`{name}`: {why}")).help(help).at(place)
 }
 
 #[cfg(test)]

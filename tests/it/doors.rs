@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use keyward::engine::bundle::Limits;
 use keyward::engine::json::{self, Source};
@@ -13,6 +14,8 @@ use keyward::engine::snapshot::Snapshot;
 use keyward::engine::snapshot::build::Built;
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::Pdp;
+use keyward::pdp::reload::Policies;
+use keyward::pdp::status::{Active, Contents, MaxStaleness, Origin, WhenStale};
 use keyward::rpc::listener::{Address, DATA_SOCKET, Listener};
 use keyward::rpc::server::{self, Listeners, Services};
 use keyward::wire::case::{self, Case};
@@ -75,6 +78,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn open(snapshot: Snapshot) -> Self {
+        let active = Active {
+            revision: Arc::clone(&snapshot.revision),
+            since: noon(),
+            origin: Origin::Source,
+            warnings: Arc::default(),
+            contents: Contents::of(&snapshot),
+        };
         let pdp = Arc::new(Pdp::new(snapshot));
         let clock = Arc::new(Mutex::new(noon()));
         let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), DATA_SOCKET)
@@ -89,6 +99,8 @@ impl Door {
             pdp: Arc::clone(&pdp),
             clock: Arc::new(move || *reading.lock().expect("the clock")),
             grants_per_key: 50_000,
+            policies: Policies::fixed(active),
+            max_staleness: MaxStaleness { after: Duration::ZERO, then: WhenStale::Serve },
         };
         let listeners = Listeners { data: vec![listener], ..Listeners::default() };
         let served = tokio::spawn(server::serve(listeners, services, async {

@@ -24,6 +24,7 @@ mod pages;
 mod policy_tests;
 mod quickstart;
 mod recorded;
+mod reload;
 mod served;
 mod templates;
 mod truth_table;

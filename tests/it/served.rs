@@ -15,8 +15,13 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(listen: &str, more: &[&str]) -> Self {
+        Self::over("examples/quickstart", listen, more)
+    }
+
+    /// Starts it over a policy set, and waits until it listens.
+    pub(crate) fn over(policies: &str, listen: &str, more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_keyward"))
-            .args(["serve", "--policies", "examples/quickstart", "--log-format", "json"])
+            .args(["serve", "--policies", policies, "--log-format", "json"])
             .args(["--listen", listen])
             .args(more)
             .env_remove("XDG_RUNTIME_DIR")
@@ -26,7 +31,7 @@ impl Served {
             .expect("the binary");
         let mut lines = BufReader::new(process.stderr.take().expect("standard error")).lines();
         let mut address = None;
-        let wants_admin = more.contains(&"--data-dir");
+        let wants_admin = more.contains(&"--data-dir") || more.contains(&"--admin-listen");
         for line in lines.by_ref() {
             let line = parsed(&line.expect("a line"));
             if line["message"] == "listening" {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::reload::{ReloadArgs, ReloadConfig, reload, staleness_written, written};
 use super::{
     File, GrantsTable, InvalidConfig, LimitsTable, LogFormat, PoliciesTable, PolicyArgs,
     PolicyConfig, file, policies,
@@ -13,6 +14,8 @@ use crate::rpc::listener::Address;
 pub struct ServeConfig {
     /// The policy set.
     pub policies: PolicyConfig,
+    /// How the policy set is followed.
+    pub reload: ReloadConfig,
     /// Where to listen; not empty.
     pub listen: Vec<Address>,
     /// Where operators come in; may be empty.
@@ -36,6 +39,8 @@ const GRANTS_PER_KEY: u64 = 50_000;
 /// The arguments of `keyward serve` that are not about the policy set.
 #[derive(Clone, Debug, Default)]
 pub struct ServeArgs {
+    /// How the policy set is followed.
+    pub reload: ReloadArgs,
     /// `--listen`.
     pub listen: Vec<String>,
     /// `--admin-listen`.
@@ -77,6 +82,7 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
     }
     Ok(ServeConfig {
         policies,
+        reload: reload(&args.reload, &file)?,
         listen,
         admin_listen,
         data_dir,
@@ -116,6 +122,10 @@ pub fn as_toml(config: &ServeConfig) -> String {
         log_format: config.log_format,
         assume_default_key_policy: Some(options.assume_default_key_policy),
         allow_empty: Some(options.allow_empty),
+        settle: Some(written(config.reload.following.settle)),
+        poll_interval: Some(written(config.reload.following.poll)),
+        watch: Some(config.reload.watch),
+        max_staleness: Some(staleness_written(config.reload.following.max_staleness)),
         policies: PoliciesTable {
             path: Some(config.policies.folder.clone()),
             require: options.require.clone(),

@@ -1,0 +1,98 @@
+//! The policy set of `keyward serve`: loaded at the start, then followed.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::serve::ServeConfig;
+use crate::engine::problem::{Problem, Problems};
+use crate::engine::snapshot::build::Built;
+use crate::pdp::Pdp;
+use crate::pdp::load::{Loader, NotLoaded};
+use crate::pdp::reload::{Follower, Policies};
+use crate::pdp::status::{Active, Origin, Status};
+use crate::rpc::server::now;
+use crate::store::directory::Scope;
+use crate::store::directory::watch::Watch;
+use crate::wire::cases::assertions::verify;
+
+/// A loaded policy set that is not followed yet.
+#[derive(Debug)]
+pub struct Start {
+    /// The set.
+    pub built: Built,
+    /// How it is doing.
+    pub policies: Arc<Policies>,
+    loader: Loader,
+    watch: Watch,
+}
+
+/// Loads the policy set.
+///
+/// # Errors
+///
+/// There is none that can be used: everything that is wrong.
+pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
+    let wake = Policies::unfollowed();
+    let mut watch = if config.reload.watch { Watch::new(wake.on_news()) } else { Watch::off() };
+    let mut loader = Loader::new(&config.policies.folder, config.policies.options.clone());
+    let loaded = loader.load(&Scope::Stamps, &mut watch, &|built| verify(built, now()));
+    let built = match loaded {
+        Ok(Some(built)) => built,
+        Ok(None) => return Err(Problem::error("unread-set", "nothing was read").into()),
+        Err(NotLoaded::Refused(problems)) => return Err(problems),
+        Err(NotLoaded::Unreadable(error)) => return Err(Problem::from(error).into()),
+        Err(NotLoaded::Restless(error)) => return Err(Problem::from(error).into()),
+    };
+    let active = Active::new(&built, loader.documents(), Origin::Source, now());
+    let policies = wake.begin(Status::current(active));
+    Ok(Start { built, policies, loader, watch })
+}
+
+/// A policy set that is followed.
+#[derive(Debug)]
+pub struct Followed {
+    policies: Arc<Policies>,
+    thread: JoinHandle<()>,
+}
+
+impl Start {
+    /// Follows it: what changes in the folder changes what `pdp` answers. SIGHUP has it read again.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no thread, or no signals.
+    pub fn follow(self, pdp: &Arc<Pdp>, config: &ServeConfig) -> io::Result<Followed> {
+        let Self { policies, loader, watch, .. } = self;
+        let follower = Follower {
+            loader,
+            watch,
+            live: Arc::clone(pdp.live()),
+            verify: Box::new(|built| verify(built, now())),
+            clock: Box::new(now),
+            following: config.reload.following,
+        };
+        let thread = policies.follow(follower)?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let told = Arc::clone(&policies);
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("told to read the policies again");
+                told.reload_soon();
+            }
+        });
+        Ok(Followed { policies, thread })
+    }
+}
+
+impl Followed {
+    /// Follows it no more.
+    pub fn stop(self) {
+        self.policies.stop();
+        if self.thread.join().is_err() {
+            tracing::error!("following the policies failed: this is a defect of Keyward");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `PolicyService`: how the policy set is doing, and to have it read again.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Code, Request, Response, Status as GrpcStatus};
+
+use super::status::refused;
+use crate::engine::problem::{Problem, Severity};
+use crate::engine::term::time::Timestamp;
+use crate::pdp::reload::Policies;
+use crate::pdp::status::{Contents, MaxStaleness, Origin, State, Status, WhenStale};
+use crate::wire::v1;
+use crate::wire::v1::policy_service_server::PolicyService;
+
+/// Problems that a status tells.
+const MOST_PROBLEMS: usize = 100;
+
+/// Tells how the policy set is doing.
+#[derive(Clone, Debug)]
+pub struct PolicySet {
+    policies: Arc<Policies>,
+    max_staleness: MaxStaleness,
+}
+
+impl PolicySet {
+    /// Tells of `policies`, which may be unreadable for so long.
+    #[must_use]
+    pub fn new(policies: Arc<Policies>, max_staleness: MaxStaleness) -> Self {
+        Self { policies, max_staleness }
+    }
+
+    fn status(&self, status: &Status) -> v1::PolicySetStatus {
+        let active = &status.active;
+        let warnings = active.warnings.iter();
+        let mut message = v1::PolicySetStatus {
+            state: v1::PolicySetState::Current.into(),
+            revision: active.revision.as_ref().to_owned(),
+            origin: match active.origin {
+                Origin::Source => v1::PolicySetOrigin::Source,
+                Origin::LastGood => v1::PolicySetOrigin::LastGood,
+            }
+            .into(),
+            activated_at: Some(instant(active.since)),
+            checked_at: Some(instant(status.checked)),
+            contents: Some(contents(&active.contents)),
+            warnings: warnings.take(MOST_PROBLEMS).map(problem).collect(),
+            warning_count: count(active.warnings.len()),
+            refused: None,
+            staleness: None,
+            watch_trouble: status.watch_trouble.clone().unwrap_or_default(),
+            counts: Some(v1::ReloadCounts {
+                applied: status.counts.applied,
+                refused: status.counts.refused,
+                unreadable: status.counts.unreadable,
+            }),
+        };
+        match &status.state {
+            State::Current => {}
+            State::Refused(refused) => {
+                let problems = refused.problems.as_slice();
+                message.state = v1::PolicySetState::Refused.into();
+                message.refused = Some(v1::RefusedPolicySet {
+                    refused_at: Some(instant(refused.at)),
+                    problems: problems.iter().take(MOST_PROBLEMS).map(problem).collect(),
+                    problem_count: count(problems.len()),
+                });
+            }
+            State::Unreadable { since, problem: why } => {
+                let MaxStaleness { after, then } = self.max_staleness;
+                message.state = v1::PolicySetState::Unreadable.into();
+                message.staleness = Some(v1::PolicySetStaleness {
+                    unreadable_since: Some(instant(*since)),
+                    problem: Some(problem(why)),
+                    max_staleness: prost_types::Duration::try_from(after).ok(),
+                    action: action(then).into(),
+                    exceeded: status.stale.is_some(),
+                });
+            }
+        }
+        message
+    }
+}
+
+fn action(then: WhenStale) -> v1::StaleAction {
+    match then {
+        WhenStale::Serve => v1::StaleAction::Serve,
+        WhenStale::Deny => v1::StaleAction::Deny,
+        WhenStale::NotReady => v1::StaleAction::NotReady,
+    }
+}
+
+fn contents(contents: &Contents) -> v1::PolicySetContents {
+    v1::PolicySetContents {
+        documents: contents.documents as u64,
+        keys: contents.keys as u64,
+        aliases: contents.aliases as u64,
+        grants: contents.grants as u64,
+        users: contents.users as u64,
+        roles: contents.roles as u64,
+        endpoints: contents.endpoints as u64,
+        assertions: contents.assertions as u64,
+    }
+}
+
+fn problem(problem: &Problem) -> v1::Problem {
+    let severity = match problem.severity {
+        Severity::Error => v1::ProblemSeverity::Error,
+        Severity::Warning => v1::ProblemSeverity::Warning,
+    };
+    let place = problem.place.as_ref();
+    v1::Problem {
+        severity: severity.into(),
+        code: problem.code.to_owned(),
+        message: problem.message.clone(),
+        help: problem.help.clone(),
+        document: place.map(|place| place.document.to_string()).unwrap_or_default(),
+        line: place.map_or(0, |place| place.line),
+        column: place.map_or(0, |place| place.column),
+        width: place.map_or(0, |place| place.width),
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn instant(now: Timestamp) -> prost_types::Timestamp {
+    let nanos = i32::try_from(now.nanoseconds()).unwrap_or(0);
+    prost_types::Timestamp { seconds: now.seconds(), nanos }
+}
+
+#[tonic::async_trait]
+impl PolicyService for PolicySet {
+    async fn get_policy_set_status(
+        &self,
+        _: Request<v1::GetPolicySetStatusRequest>,
+    ) -> Result<Response<v1::GetPolicySetStatusResponse>, GrpcStatus> {
+        let status = Arc::clone(&self.policies.status().borrow());
+        let status = Some(self.status(&status));
+        Ok(Response::new(v1::GetPolicySetStatusResponse { status }))
+    }
+
+    type WatchPolicySetStatusStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchPolicySetStatusResponse, GrpcStatus>> + Send>>;
+
+    async fn watch_policy_set_status(
+        &self,
+        _: Request<v1::WatchPolicySetStatusRequest>,
+    ) -> Result<Response<Self::WatchPolicySetStatusStream>, GrpcStatus> {
+        let service = self.clone();
+        let told = WatchStream::new(self.policies.status()).map(move |status| {
+            let status = Some(service.status(&status));
+            Ok(v1::WatchPolicySetStatusResponse { status })
+        });
+        Ok(Response::new(Box::pin(told)))
+    }
+
+    async fn reload_policy_set(
+        &self,
+        _: Request<v1::ReloadPolicySetRequest>,
+    ) -> Result<Response<v1::ReloadPolicySetResponse>, GrpcStatus> {
+        let status = self.policies.reload().await.map_err(|error| {
+            refused(Code::FailedPrecondition, "NOT_FOLLOWED", error.to_string())
+        })?;
+        let status = Some(self.status(&status));
+        Ok(Response::new(v1::ReloadPolicySetResponse { status }))
+    }
+}

@@ -1,0 +1,249 @@
+//! What is in a folder and below: by name, without opening a file.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, DirEntry, FileType};
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use super::file::is_surroundings;
+use super::links::resolve;
+
+/// Folders below folders, links followed: deeper is a mistake, or a trap.
+const DEEPEST: usize = 64;
+
+/// The link that an atomic writer swaps, as the kubelet does: the documents are behind it.
+///
+/// Source: Kubernetes, `pkg/volume/util/atomic_writer.go`.
+const SWAPPED: &str = "..data";
+
+/// Learns of folders and links before they are looked into, so that no change is missed.
+pub(super) trait Scout {
+    /// A real folder whose entries matter.
+    fn folder(&mut self, real: &Path);
+    /// An entry whose being there, or being another link, matters.
+    fn entry(&mut self, path: &Path);
+}
+
+/// Nobody wants to know.
+pub(super) struct Nobody;
+
+impl Scout for Nobody {
+    fn folder(&mut self, _: &Path) {}
+    fn entry(&mut self, _: &Path) {}
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// The real folder.
+    pub(super) root: PathBuf,
+    /// Files by name; the real path of those that are not where their name says.
+    pub(super) files: BTreeMap<String, Option<PathBuf>>,
+    /// What is not a document, by name: code and reason.
+    pub(super) faults: BTreeMap<String, (&'static str, String)>,
+    /// Real folders that were listed.
+    pub(super) folders: HashSet<PathBuf>,
+    /// Whether a link was met below the folder.
+    pub(super) links: bool,
+}
+
+impl Listing {
+    /// The real path of a file.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        match self.files.get(name) {
+            Some(Some(elsewhere)) => elsewhere.clone(),
+            Some(None) | None => self.root.join(name),
+        }
+    }
+
+    /// Whether all but the files is the same.
+    pub(super) fn is_laid_out_as(&self, other: &Self) -> bool {
+        let layout = |listing: &Self| (listing.root.clone(), listing.links);
+        layout(self) == layout(other)
+            && self.folders == other.folders
+            && self.faults == other.faults
+    }
+
+    /// All but the files.
+    pub(super) fn without_files(self) -> Self {
+        Self { files: BTreeMap::new(), ..self }
+    }
+}
+
+/// The folder itself cannot be looked into, or the machine is not able to just now.
+#[derive(Debug)]
+pub(super) struct Unlisted(pub(super) String);
+
+/// Lists every `*.json` file in a folder and below. Names that start with `.` are not documents;
+/// links are followed, unless they lead out of the folder. A file that is reached twice counts once.
+pub(super) fn walk(root: &Path, scout: &mut dyn Scout) -> Result<Listing, Unlisted> {
+    let unlisted = |error: io::Error| Unlisted(error.to_string());
+    let real = resolve(root, &mut |link| scout.entry(link)).map_err(unlisted)?;
+    scout.entry(&real);
+    if !fs::metadata(&real).map_err(unlisted)?.is_dir() {
+        return Err(Unlisted("is not a folder".to_owned()));
+    }
+    let listing = Listing { root: real.clone(), ..Listing::default() };
+    let mut walker = Walker { listing, scout, unlisted: None, found: Vec::new() };
+    walker.folder(&real, "", 0);
+    let Walker { listing, unlisted, found, .. } = walker;
+    match unlisted {
+        Some(unlisted) => Err(unlisted),
+        None => Ok(Listing { files: files(found, &listing), ..listing }),
+    }
+}
+
+/// Each file once, under the name that comes first.
+fn files(found: Vec<Found>, listing: &Listing) -> BTreeMap<String, Option<PathBuf>> {
+    if !listing.links {
+        return found.into_iter().collect();
+    }
+    let mut by_path: HashMap<PathBuf, Found> = HashMap::new();
+    for (name, elsewhere) in found {
+        let real = elsewhere.clone().unwrap_or_else(|| listing.root.join(&name));
+        let known = by_path.entry(real).or_insert_with(|| (name.clone(), elsewhere.clone()));
+        if name < known.0 {
+            *known = (name, elsewhere);
+        }
+    }
+    by_path.into_values().collect()
+}
+
+/// The name of a file, and its real path, where that is not what the name says.
+type Found = (String, Option<PathBuf>);
+
+struct Walker<'s> {
+    listing: Listing,
+    scout: &'s mut dyn Scout,
+    unlisted: Option<Unlisted>,
+    /// Files as often as they were reached.
+    found: Vec<Found>,
+}
+
+impl Walker<'_> {
+    fn folder(&mut self, path: &Path, name: &str, depth: usize) {
+        if depth >= DEEPEST {
+            let why = format!("more than {DEEPEST} folders deep");
+            return self.fault(name, "folders-too-deep", why);
+        }
+        // A second way to it leads to the same files; one upwards would go round for ever.
+        if !self.listing.folders.insert(path.to_owned()) {
+            return;
+        }
+        self.scout.folder(path);
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) if name.is_empty() || is_surroundings(&error) => {
+                self.unlisted.get_or_insert(Unlisted(error.to_string()));
+                return;
+            }
+            Err(error) => return self.fault(name, "unreadable-folder", error.to_string()),
+        };
+        entries.sort_by_key(DirEntry::file_name);
+        let swapped = self.swapped(&entries, path, name, depth);
+        for entry in entries {
+            let file_name = entry.file_name();
+            let Some(file_name) = file_name.to_str() else {
+                let shown = format!("{name}{}", file_name.to_string_lossy());
+                self.fault(&shown, "unreadable-file", "its name is not UTF-8".to_owned());
+                continue;
+            };
+            if !file_name.starts_with('.') {
+                self.entry(&entry, path, &format!("{name}{file_name}"), swapped, depth);
+            }
+        }
+    }
+
+    /// Looks behind a swapped link first, whole: the links beside it may still be those of the
+    /// generation before.
+    fn swapped(&mut self, entries: &[DirEntry], path: &Path, name: &str, depth: usize) -> bool {
+        let is_link = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        let there = entries.iter().any(|entry| entry.file_name() == SWAPPED && is_link(entry));
+        if there {
+            self.link(&path.join(SWAPPED), &format!("{name}{SWAPPED}"), Some(name), depth);
+        }
+        there
+    }
+
+    fn entry(&mut self, entry: &DirEntry, folder: &Path, name: &str, swapped: bool, depth: usize) {
+        let path = entry.path();
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(error) => return self.fault(name, "unreadable-file", error.to_string()),
+        };
+        if !kind.is_symlink() {
+            return self.real(&path, name, kind, None, depth);
+        }
+        let through = |target: PathBuf| target.starts_with(SWAPPED);
+        if swapped && fs::read_link(folder.join(entry.file_name())).is_ok_and(through) {
+            return; // it was looked at behind the swapped link
+        }
+        self.link(&path, name, None, depth);
+    }
+
+    /// Follows a link; a folder behind it is listed under the name `as_folder`, if that is given.
+    fn link(&mut self, path: &Path, name: &str, as_folder: Option<&str>, depth: usize) {
+        self.listing.links = true;
+        let scout = &mut *self.scout;
+        let found = resolve(path, &mut |link| scout.entry(link))
+            .and_then(|real| Ok((fs::metadata(&real)?.file_type(), real)));
+        let (kind, real) = match found {
+            Ok(found) => found,
+            Err(error) if is_surroundings(&error) => {
+                self.unlisted.get_or_insert(Unlisted(error.to_string()));
+                return;
+            }
+            Err(error) => return self.fault(name, "broken-link", error.to_string()),
+        };
+        if as_folder.is_some() && !kind.is_dir() {
+            return self.fault(name, "broken-link", "it leads to no folder".to_owned());
+        }
+        if !kind.is_dir() && !is_json(name) {
+            return;
+        }
+        if !real.starts_with(&self.listing.root) {
+            let why = format!("the link leads out of the folder, to `{}`", real.display());
+            return self.fault(name, "link-leads-out", why);
+        }
+        match as_folder {
+            Some(folder) => self.folder(&real, folder, depth + 1),
+            None => self.real(&real, name, kind, Some(real.clone()), depth),
+        }
+    }
+
+    fn real(
+        &mut self,
+        path: &Path,
+        name: &str,
+        kind: FileType,
+        linked: Option<PathBuf>,
+        depth: usize,
+    ) {
+        if kind.is_dir() {
+            return self.folder(path, &format!("{name}/"), depth + 1);
+        }
+        if !is_json(name) {
+            return;
+        }
+        if kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device() {
+            let why = "a device, socket or pipe is not a document";
+            return self.fault(name, "not-a-file", why.to_owned());
+        }
+        let elsewhere = linked.or_else(|| {
+            let expected = self.listing.root.join(name);
+            (expected != path).then(|| path.to_owned())
+        });
+        self.found.push((name.to_owned(), elsewhere));
+    }
+
+    fn fault(&mut self, name: &str, code: &'static str, why: String) {
+        self.listing.faults.insert(name.to_owned(), (code, why));
+    }
+}
+
+/// Whether a name is that of a document.
+pub(super) fn is_json(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "json")
+}
