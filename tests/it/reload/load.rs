@@ -137,7 +137,7 @@ async fn a_grant_that_is_revoked_while_policies_are_compiled_stays_revoked() {
         })
     };
     let admin = format!("arn:aws:iam::{ACCOUNT}:root");
-    let caller = json!({"principal": {"arn": admin}});
+    let caller = json!({"arn": admin});
     let mut client = watched.client().await;
     for turn in 0..60 {
         let create = json!({"caller": caller, "keyId": KEY, "granteePrincipal": ALICE,
