@@ -23,7 +23,7 @@ use keyward::wire::proto::request::request;
 use keyward::wire::v1;
 use serde_json::{Value, json};
 
-use crate::doors::noon;
+use crate::doors::{keyward, noon, text};
 
 fn catalog() -> Value {
     let text = fs::read_to_string("tests/data/kms-catalog.json").expect("the catalog");
@@ -43,14 +43,13 @@ fn is(value: &Value) -> bool {
 }
 
 /// Sections of the catalog that no table of the engine has a counterpart for.
-const NOT_COMPARED: [(&str, &str); 7] = [
+const NOT_COMPARED: [(&str, &str); 6] = [
     ("generated_from", "its sources"),
     ("notes", "prose"),
     ("key_state_note", "prose: the engine gives both states one column"),
     ("exceptions", "what KMS raises for other reasons than authorization"),
     ("shapes", "bounds of KMS's own parameters: requests are bounded at the edge"),
     ("key_state_footnotes", "read by the test of key states"),
-    ("limits", "quotas, each kept beside the code that knows it"),
 ];
 
 #[test]
@@ -64,6 +63,7 @@ fn every_section_of_the_catalog_is_compared_or_said_not_to_be() {
         "grant",
         "enums",
         "key_state_columns",
+        "limits",
     ];
     let known: BTreeSet<&str> =
         compared.into_iter().chain(NOT_COMPARED.map(|(name, _)| name)).collect();
@@ -503,4 +503,171 @@ fn every_operation_has_the_authorizations_of_its_row() {
             .collect();
         assert_eq!(ours, theirs, "{}", operation.name());
     }
+}
+
+/// Quotas that authorization does not ask about.
+const NO_LIMITS_OF_OURS: [&str; 7] = [
+    "custom_key_stores_per_account_region",
+    "key_policy_note",
+    "keys_per_account_region",
+    "on_demand_rotations_per_key",
+    "pending_window_days",
+    "rotation_period_days",
+    "session_policy_plaintext_chars",
+];
+
+/// A policy of so many characters, none of them white space.
+fn policy(length: usize, members: &str) -> String {
+    let with = |sid: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"{sid}","Effect":"Allow","Action":"kms:*","Resource":"*"{members}}}]}}"#
+        )
+    };
+    with(&"x".repeat(length - with("").len()))
+}
+
+/// The codes of what building a document says.
+fn said(document: &Value) -> BTreeSet<&'static str> {
+    let documents = [Document { name: "one.json".into(), text: document.to_string().into() }];
+    match build(&documents, &Options::default()) {
+        Ok(built) => built.warnings.iter().map(|problem| problem.code).collect(),
+        Err(problems) => problems.as_slice().iter().map(|problem| problem.code).collect(),
+    }
+}
+
+#[test]
+fn limits_are_those_of_the_catalog() {
+    let catalog = catalog();
+    let limits = &catalog["limits"];
+    let number =
+        |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("a number");
+    let key = |more: Value| {
+        let mut key = json!({"KeyMetadata": {"Arn": PRIMARY}, "Policy": "default"});
+        for (name, value) in more.as_object().expect("members") {
+            key[name] = value.clone();
+        }
+        key
+    };
+    let grant = |pairs: Value| {
+        key(
+            json!({"Grants": [{"GrantId": "g", "GranteePrincipal": "111122223333", "Operations": ["Decrypt"],
+            "Constraints": {"EncryptionContextSubset": pairs}}]}),
+        )
+    };
+    let pairs = |count: usize| {
+        (0..count).map(|n| (format!("k{n}"), json!("v"))).collect::<serde_json::Map<_, _>>()
+    };
+    let list = |count: usize, one: &dyn Fn(usize) -> Value| (0..count).map(one).collect::<Value>();
+    let inline = |kind: &str, policies: &str, arn: &str, text: String| {
+        json!({kind: [{"Arn": arn, "UserName": "n", "RoleName": "n", "GroupName": "n", "UserId": "AIDA", "RoleId": "AROA",
+            "GroupId": "AGPA", policies: [{"PolicyName": "p", "PolicyDocument": text}]}]})
+    };
+    let organization = |kind: &str, text: String| {
+        json!({"Organization": {"Id": "o-example123", "ManagementAccountId": "111122223333", "Root": {"Id": "r-ab12",
+            kind: [{"Name": "p", "Id": "p-1", "Content": text}]}}})
+    };
+    let in_account = |name: &str| format!("arn:aws:iam::111122223333:{name}/n");
+    let principal = r#","Principal":"*""#;
+    let denies = |length: usize| policy(length + 1, principal).replace("Allow", "Deny");
+    let chars = |kind: &str| number(&limits["inline_policy_chars"][kind]);
+    type Sized<'a> = (&'a str, usize, &'static str, Box<dyn Fn(usize) -> Value + 'a>);
+    let sized: Vec<Sized<'_>> = vec![
+        (
+            "key_policy_bytes",
+            number(&limits["key_policy_bytes"]),
+            "key-policy-too-large",
+            Box::new(|n| key(json!({"Policy": policy(n, principal)}))),
+        ),
+        (
+            "aliases_per_key",
+            number(&limits["aliases_per_key"]),
+            "too-many-aliases",
+            Box::new(|n| key(json!({"Aliases": list(n, &|n| json!(format!("alias/a{n}")))}))),
+        ),
+        (
+            "tags_per_key",
+            number(&limits["tags_per_key"]),
+            "too-many-tags",
+            Box::new(|n| {
+                key(
+                    json!({"Tags": list(n, &|n| json!({"TagKey": format!("t{n}"), "TagValue": ""}))}),
+                )
+            }),
+        ),
+        (
+            "grant_encryption_context_pairs",
+            number(&limits["grant_encryption_context_pairs"]),
+            "constraint-too-large",
+            Box::new(|n| grant(pairs(n).into())),
+        ),
+        (
+            "grant_encryption_context_value_chars",
+            number(&limits["grant_encryption_context_value_chars"]),
+            "constraint-too-large",
+            Box::new(|n| grant(json!({"k": "v".repeat(n)}))),
+        ),
+        (
+            "managed_policy_chars",
+            number(&limits["managed_policy_chars"]),
+            "policy-too-large",
+            Box::new(|n| {
+                json!({"Policies": [{"PolicyName": "n", "Arn": in_account("policy"), "DefaultVersionId": "v1",
+                "PolicyVersionList": [{"VersionId": "v1", "IsDefaultVersion": true, "Document": policy(n, "")}]}]})
+            }),
+        ),
+        (
+            "inline_policy_chars",
+            chars("user"),
+            "policy-too-large",
+            Box::new(|n| {
+                inline("UserDetailList", "UserPolicyList", &in_account("user"), policy(n, ""))
+            }),
+        ),
+        (
+            "inline_policy_chars",
+            chars("role"),
+            "policy-too-large",
+            Box::new(|n| {
+                inline("RoleDetailList", "RolePolicyList", &in_account("role"), policy(n, ""))
+            }),
+        ),
+        (
+            "inline_policy_chars",
+            chars("group"),
+            "policy-too-large",
+            Box::new(|n| {
+                inline("GroupDetailList", "GroupPolicyList", &in_account("group"), policy(n, ""))
+            }),
+        ),
+        (
+            "scp_bytes",
+            number(&limits["scp_bytes"]),
+            "policy-too-large",
+            Box::new(|n| organization("ServiceControlPolicies", policy(n, ""))),
+        ),
+        (
+            "rcp_bytes",
+            number(&limits["rcp_bytes"]),
+            "policy-too-large",
+            Box::new(|n| organization("ResourceControlPolicies", denies(n))),
+        ),
+    ];
+    let mut compared: BTreeSet<&str> = sized.iter().map(|(name, ..)| *name).collect();
+    for (name, limit, code, document) in &sized {
+        let (within, beyond) = (said(&document(*limit)), said(&document(limit + 1)));
+        assert!(!within.contains(code), "{name}: {limit} is within: {within:?}");
+        assert!(beyond.contains(code), "{name}: {limit} is the most: {beyond:?}");
+    }
+    let tokens = number(&limits["grant_tokens_per_request"]);
+    for (count, fits) in [(tokens, true), (tokens + 1, false)] {
+        let mut message = question(Operation::Named(Action::Decrypt));
+        message.grant_tokens = vec!["token".to_owned(); count];
+        assert_eq!(request(&message, noon()).is_ok(), fits, "{count} grant tokens");
+    }
+    let output = keyward(&["serve", "--policies", "p", "--check-config"], "");
+    let per_key = format!("per_key = {}", limits["grants_per_key"]);
+    assert!(text(&output.stdout).contains(&per_key), "no {per_key}");
+    compared.extend(["grant_tokens_per_request", "grants_per_key"]);
+    compared.extend(NO_LIMITS_OF_OURS);
+    assert_eq!(names(limits), compared);
 }
