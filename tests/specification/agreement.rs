@@ -37,7 +37,7 @@ struct Disagreement {
 impl Disagreement {
     fn of(case: &Value) -> Option<(Outcome, Outcome)> {
         let (law, (product, _)) = (law::decide(case), product::decide(case));
-        (law != product).then_some((law, product))
+        (!law.is_kept_by(&product)).then_some((law, product))
     }
 
     /// The smallest case on which both still say what they said: the same decisions, or refusals.

@@ -9,9 +9,13 @@
 )]
 
 mod agreement;
+mod each;
 mod generator;
 mod law;
+mod policies_of;
 mod product;
+mod properties;
+mod quality;
 mod rows;
 mod shrink;
 

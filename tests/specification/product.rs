@@ -15,9 +15,9 @@ fn midnight() -> Timestamp {
 pub(crate) fn decide(case: &Value) -> (Outcome, Value) {
     let answer = answer(&case.to_string(), midnight());
     let outcome = match answer["error"]["kind"].as_str() {
-        Some("invalidPolicy") => Outcome::Refused(Refusal::Policy),
-        Some("invalidRequest") => Outcome::Refused(Refusal::Request),
-        Some(_) => Outcome::Refused(Refusal::Case),
+        Some("invalidPolicy") => Outcome::Refused(vec![Refusal::Policy]),
+        Some("invalidRequest") => Outcome::Refused(vec![Refusal::Request]),
+        Some(_) => Outcome::Refused(vec![Refusal::Case]),
         None => Outcome::Decided {
             decision: answer["decision"].as_str().expect("a decision").to_owned(),
             error_code: answer["errorCode"].as_str().map(str::to_owned),

@@ -89,7 +89,8 @@ pub(crate) fn principal(random: &mut Random, scene: &Scene) -> Value {
     match random.below(20) {
         0 | 1 => json!("*"),
         2 | 3 => json!({"AWS": "*"}),
-        4 | 5 => json!({"AWS": aws_principals(random, scene), "Service": SERVICE}),
+        4 => json!({"AWS": aws_principals(random, scene), "Service": SERVICE}),
+        5 => json!({"AWS": [aws_principal(random, scene), "*"]}),
         6 => json!({"AWS": aws_principals(random, scene), "Federated": "accounts.google.com"}),
         _ => json!({"AWS": aws_principals(random, scene)}),
     }

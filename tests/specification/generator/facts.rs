@@ -1,11 +1,11 @@
 //! What the condition keys of the request will hold, for conditions that are to be met.
 
 use super::random::Random;
-use super::scene::{HOME, Kind, ORGANIZATION, Scene, account_of};
+use super::scene::{HOME, Kind, ORGANIZATION, SERVICE, SOURCE_ARN, Scene, account_of};
 use crate::law::{arn, values};
 
 /// Condition keys and values that are the same in every case.
-const FIXED: [(&str, &str); 30] = [
+const FIXED: [(&str, &str); 40] = [
     ("aws:SecureTransport", "true"),
     ("aws:RequestedRegion", "us-west-2"),
     ("kms:KeySpec", "SYMMETRIC_DEFAULT"),
@@ -36,6 +36,49 @@ const FIXED: [(&str, &str); 30] = [
     ("aws:TagKeys", "team"),
     ("aws:RequestTag/team", "red"),
     ("aws:CalledVia", "athena.amazonaws.com"),
+    ("kms:CustomerMasterKeyUsage", "ENCRYPT_DECRYPT"),
+    ("kms:ExpirationModel", "KEY_MATERIAL_EXPIRES"),
+    ("kms:GranteeServicePrincipal", SERVICE),
+    ("kms:GrantConstraintSourceArn", SOURCE_ARN),
+    ("kms:RecipientAttestation:ImageSha384", "ab12"),
+    ("kms:RecipientAttestation:NitroTPMPCR4", "00ff"),
+    ("kms:RetiringPrincipal", "arn:aws:iam::111122223333:role/Admin"),
+    ("kms:RetiringServicePrincipal", SERVICE),
+    ("kms:WrappingKeySpec", "RSA_2048"),
+    ("kms:WrappingAlgorithm", "RSAES_OAEP_SHA_256"),
+];
+
+/// Parameters of the request and the condition keys that they give.
+const GIVEN: [(&str, &str); 29] = [
+    ("/bypassPolicyLockoutSafetyCheck", "kms:BypassPolicyLockoutSafetyCheck"),
+    ("/destinationEncryptionAlgorithm", "kms:EncryptionAlgorithm"),
+    ("/encryptionAlgorithm", "kms:EncryptionAlgorithm"),
+    ("/expirationModel", "kms:ExpirationModel"),
+    ("/grant/constraints/sourceArn", "kms:GrantConstraintSourceArn"),
+    ("/grant/granteePrincipal", "kms:GranteePrincipal"),
+    ("/grant/granteeServicePrincipal", "kms:GranteeServicePrincipal"),
+    ("/grant/operations/0", "kms:GrantOperations"),
+    ("/grant/retiringPrincipal", "kms:RetiringPrincipal"),
+    ("/grant/retiringServicePrincipal", "kms:RetiringServicePrincipal"),
+    ("/keyAgreementAlgorithm", "kms:KeyAgreementAlgorithm"),
+    ("/keyPairSpec", "kms:DataKeyPairSpec"),
+    ("/keySpec", "kms:KeySpec"),
+    ("/keyUsage", "kms:KeyUsage"),
+    ("/macAlgorithm", "kms:MacAlgorithm"),
+    ("/messageType", "kms:MessageType"),
+    ("/multiRegion", "kms:MultiRegion"),
+    ("/origin", "kms:KeyOrigin"),
+    ("/pendingWindowInDays", "kms:ScheduleKeyDeletionPendingWindowInDays"),
+    ("/policyName", "kms:PolicyName"),
+    ("/primaryRegion", "kms:PrimaryRegion"),
+    ("/recipientAttestation/PCR1", "kms:RecipientAttestation:PCR1"),
+    ("/replicaRegion", "kms:ReplicaRegion"),
+    ("/rotationPeriodInDays", "kms:RotationPeriodInDays"),
+    ("/signingAlgorithm", "kms:SigningAlgorithm"),
+    ("/tagKeys/0", "aws:TagKeys"),
+    ("/tags/0/tagValue", "aws:RequestTag/team"),
+    ("/wrappingAlgorithm", "kms:WrappingAlgorithm"),
+    ("/wrappingKeySpec", "kms:WrappingKeySpec"),
 ];
 
 impl Scene {
@@ -82,6 +125,19 @@ impl Scene {
             let fact = (key.clone(), value.as_str().unwrap_or("").to_owned());
             self.facts.extend([fact.clone(), fact]);
         }
+        for (place, key) in GIVEN {
+            if let Some(value) = self.request["parameters"].pointer(place) {
+                let value = value.as_str().map_or(value.to_string(), str::to_owned);
+                // Few operations have the key: it is worth testing in these.
+                self.facts.extend(vec![(key.to_owned(), value); 6]);
+            }
+        }
+        if ["DisableKey", "ScheduleKeyDeletion"].contains(&self.action.as_str()) {
+            for days in ["0", "1", "29", "31", "210"] {
+                let fact = ("kms:TrailingDaysWithoutKeyUsage".to_owned(), days.to_owned());
+                self.facts.extend(vec![fact; 4]);
+            }
+        }
         let mut pairs = self.encryption_context.clone();
         pairs.extend(encryption_context(random));
         for (name, value) in pairs {
@@ -100,8 +156,18 @@ pub(crate) fn encryption_context(random: &mut Random) -> Vec<(String, String)> {
         }
     }
     for _ in 0..=random.below(2) {
-        let name = random.weighted(&[(8, "team"), (6, "app"), (4, "aws:s3:arn"), (1, "Team")]);
-        let value = random.pick(&["red", "blue", "Red", "*", "r?d", "a:b", ""]);
+        let names = [
+            (16, "team"),
+            (12, "app"),
+            (8, "aws:s3:arn"),
+            (2, "Team"),
+            (1, "größe"),
+            (1, "GRÖßE"),
+            (1, "${team}"),
+        ];
+        let name = random.weighted(&names);
+        let values = ["red", "blue", "Red", "*", "r?d", "a:b", "", "größe", "GRÖßE", "😀", "${*}"];
+        let value = random.pick(&values);
         if !pairs.iter().any(|(known, _)| known == name) {
             pairs.push((name.to_owned(), value.to_owned()));
         }

@@ -51,7 +51,7 @@ pub(crate) fn document(random: &mut Random, scene: &Scene, key: &str, index: usi
     if random.chance(5) { object([("Keys", vec![document].into())]) } else { document }
 }
 
-fn metadata(random: &mut Random, scene: &Scene, key: &str) -> Value {
+pub(super) fn metadata(random: &mut Random, scene: &Scene, key: &str) -> Value {
     let mut metadata = json!({"Arn": key});
     if random.chance(12) {
         let states = [
@@ -91,7 +91,7 @@ fn metadata(random: &mut Random, scene: &Scene, key: &str) -> Value {
 }
 
 /// The output of `get-key-last-usage`.
-fn last_usage(random: &mut Random) -> Value {
+pub(super) fn last_usage(random: &mut Random) -> Value {
     let mut usage = json!({"TrackingStartDate": "2025-11-30T00:00:00Z"});
     if random.chance(60) {
         let times = ["2025-12-01T00:00:01Z", "2025-12-31T00:00:00Z", "2026-06-30T12:00:00Z"];

@@ -4,6 +4,8 @@
 mod conditions;
 mod elements;
 mod facts;
+mod flaws;
+mod focus;
 mod grants;
 mod iam;
 mod keys;
@@ -13,11 +15,13 @@ mod parameters;
 mod policies;
 mod random;
 mod request;
+mod scatter;
 mod scene;
 
 use serde_json::{Value, json};
 
-use self::policies::{Layer, Mood, policy};
+pub(crate) use self::policies::Layer;
+use self::policies::{Mood, policy};
 pub(crate) use self::random::Random;
 use self::scene::{Kind, Scene, VPCE};
 use crate::law::switches::SWITCHES;
@@ -26,6 +30,11 @@ use crate::law::switches::SWITCHES;
 pub(crate) fn generate(seed: u64) -> Value {
     let random = &mut Random::new(seed);
     let mut scene = Scene::new(random);
+    if random.chance(45) {
+        let mut case = focus::case(random, &mut scene);
+        case["id"] = json!(format!("seed-{seed}"));
+        return case;
+    }
     let mut documents = vec![iam::document(random, &scene)];
     for (index, key) in scene.keys.iter().enumerate() {
         documents.push(keys::document(random, &scene, key, index));
@@ -33,10 +42,14 @@ pub(crate) fn generate(seed: u64) -> Value {
     if random.chance(25) {
         documents.push(organization::document(random, &scene));
     }
-    if scene.came_through_endpoint() || random.chance(5) {
+    let described = if scene.came_through_endpoint() { 85 } else { 5 };
+    if random.chance(described) {
         let content = policy(random, &scene, Layer::Endpoint, Mood { broad: 80, deny: 25 });
         let endpoint = json!({"VpcEndpointId": VPCE, "PolicyDocument": content.to_string()});
         documents.push(json!({"VpcEndpoints": [endpoint]}));
+    }
+    if random.chance(10) {
+        scatter::scatter(random, &mut documents);
     }
     if random.chance(3) {
         let again = random.pick(&documents);
@@ -55,6 +68,9 @@ pub(crate) fn generate(seed: u64) -> Value {
     if random.chance(30) {
         case["options"] = options(random);
     }
+    if random.chance(6) {
+        flaws::spoil(random, &mut case);
+    }
     if random.chance(3) { elsewhere(&case) } else { case }
 }
 
@@ -65,10 +81,18 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
 
 /// Some of the switches.
 fn options(random: &mut Random) -> Value {
+    options_among(random, &SWITCHES.map(|(name, _)| name))
+}
+
+/// Some of these switches.
+fn options_among(random: &mut Random, names: &[&str]) -> Value {
     let mut options = json!({});
     for _ in 0..random.weighted(&[(60, 1), (30, 2), (10, 4)]) {
-        let (name, values) = random.pick(&SWITCHES);
-        let name = if random.chance(20) { format!("evaluation.{name}") } else { name.to_owned() };
+        let wanted = random.pick(names);
+        let known = SWITCHES.iter().find(|(name, _)| *name == wanted);
+        let (name, values) = known.expect("a switch");
+        let name =
+            if random.chance(20) { format!("evaluation.{name}") } else { (*name).to_owned() };
         let value = random.pick(values);
         options[name] = match value.parse::<bool>() {
             Ok(value) if random.chance(50) => json!(value),
@@ -102,6 +126,6 @@ fn add_session_policies(random: &mut Random, scene: &mut Scene) {
 
 fn overrides(random: &mut Random, scene: &Scene) -> Value {
     let (key, value) = random.pick(&scene.facts);
-    let shapes = [json!(null), json!(value), json!([value, "other"]), json!([value])];
+    let shapes = [json!(null), json!(value), json!([value, "other"]), json!([value]), json!([])];
     json!({ key: random.pick(&shapes) })
 }

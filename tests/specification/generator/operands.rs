@@ -81,7 +81,10 @@ fn text(random: &mut Random, scene: &Scene, value: &str) -> String {
         12 => variable(random).to_owned(),
         13 => format!("{value}x"),
         14 => {
-            let odd = ["", "red", "blue", "a?b", "Decrypt", "${*}", "r${?}d", "GRÖSSE", "gr*e"];
+            let odd = [
+                "", "red", "blue", "a?b", "Decrypt", "${*}", "r${?}d", "GRÖßE", "gr*e", "gr?ße",
+                "?", "?*", "😀", "**", "${$}{*}",
+            ];
             random.pick(&odd).to_owned()
         }
         _ => random.pick(&scene.facts).1,

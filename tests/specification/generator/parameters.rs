@@ -9,7 +9,7 @@ use super::scene::{AWAY, HOME, OTHER_REGION, REGION, SERVICE, SOURCE_ARN, Scene}
 /// Operations, a parameter that they have, and values of it; each is often left out.
 type Row = (&'static [&'static str], &'static str, &'static [&'static str]);
 
-const TEXTS: [Row; 12] = [
+const TEXTS: [Row; 13] = [
     (
         &["Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"],
         "encryptionAlgorithm",
@@ -33,6 +33,7 @@ const TEXTS: [Row; 12] = [
         &["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"],
     ),
     (&["ImportKeyMaterial"], "validTo", &["2027-01-01T00:00:00Z", "2026-06-01T12:00:00Z"]),
+    (&["GetParametersForImport"], "wrappingKeySpec", &["RSA_2048", "RSA_4096"]),
     (&["CreateKey"], "keySpec", &["SYMMETRIC_DEFAULT", "RSA_2048"]),
 ];
 
@@ -109,7 +110,8 @@ pub(crate) fn parameters(scene: &Scene, operation: &str, random: &mut Random) ->
     }
     if ATTESTED.contains(&operation) && random.chance(12) {
         let measurement = random.pick(&["1de4f2", "1DE4F2", "00"]);
-        parameters["recipientAttestation"] = json!({"PCR1": measurement});
+        let name = random.pick(&["PCR1", "PCR1", "ImageSha384", "NitroTPMPCR4", "pcr1"]);
+        parameters["recipientAttestation"] = json!({name: measurement});
     }
     parameters
 }
@@ -155,8 +157,10 @@ fn grant(random: &mut Random) -> Value {
         grant["granteeServicePrincipal"] = json!(SERVICE);
         grant["constraints"] = json!({"sourceArn": SOURCE_ARN});
     }
-    if random.chance(30) {
-        grant["retiringPrincipal"] = json!(format!("arn:aws:iam::{HOME}:role/Admin"));
+    match random.below(10) {
+        0..3 => grant["retiringPrincipal"] = json!(format!("arn:aws:iam::{HOME}:role/Admin")),
+        3 => grant["retiringServicePrincipal"] = json!(SERVICE),
+        _ => {}
     }
     if random.chance(45) {
         let name = random.pick(&["encryptionContextEquals", "encryptionContextSubset"]);

@@ -9,7 +9,7 @@ use super::random::Random;
 use super::scene::{HOME, Scene, account_of, root_of};
 
 /// Where a policy stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
     Key,
     Identity,
@@ -37,6 +37,9 @@ pub(crate) fn policy(random: &mut Random, scene: &Scene, layer: Layer, mood: Moo
     }
     if random.chance(mood.deny) {
         statements.push(statement(random, scene, layer, "Deny"));
+    }
+    if !statements.is_empty() && random.chance(3) {
+        statements.push(random.pick(&statements));
     }
     if statements.len() > 1 && random.chance(30) {
         statements.reverse();

@@ -12,7 +12,7 @@ use super::scene::{
 use crate::law::{arn, catalog};
 
 /// Operations that are asked more often.
-const FAVOURITES: [&str; 10] = [
+const FAVOURITES: [&str; 14] = [
     "Decrypt",
     "Decrypt",
     "Encrypt",
@@ -23,6 +23,10 @@ const FAVOURITES: [&str; 10] = [
     "DescribeKey",
     "Sign",
     "GenerateMac",
+    "CreateAlias",
+    "UpdateAlias",
+    "ReplicateKey",
+    "ScheduleKeyDeletion",
 ];
 
 impl Scene {
@@ -152,8 +156,12 @@ impl Scene {
     fn asserted_sets(&self, random: &mut Random) -> Value {
         let mut sets = json!({});
         if random.chance(8) {
-            let services =
-                [vec!["athena.amazonaws.com"], vec!["athena.amazonaws.com", SERVICE, ""]];
+            let services = [
+                vec!["athena.amazonaws.com"],
+                vec!["athena.amazonaws.com", SERVICE, ""],
+                vec![],
+                vec![""],
+            ];
             sets["aws:CalledVia"] = json!({"values": random.pick(&services)});
         }
         if random.chance(1) {

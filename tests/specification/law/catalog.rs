@@ -89,3 +89,9 @@ pub(crate) fn is_grantable(action: &Value) -> bool {
 pub(crate) fn key_state(action: &str, column: &str) -> Option<&'static str> {
     operation(operation_of_action(action))["key_state"][column].as_str()
 }
+
+/// Names of condition keys; families end with `${…}` or `<n>`.
+pub(crate) fn condition_keys() -> Vec<String> {
+    let keys = CATALOG["condition_keys"].as_object().expect("an object");
+    keys.keys().cloned().collect()
+}

@@ -11,6 +11,7 @@ use super::legs::{Leg, Target, legs};
 use super::request::Request;
 use super::retire::grant_of;
 use super::switches::Switches;
+use super::values;
 use super::world::World;
 
 /// The answer to one case.
@@ -23,7 +24,8 @@ pub(crate) enum Outcome {
         /// Action, resource, decision and error code of every leg of an operation.
         legs: Vec<Value>,
     },
-    Refused(Refusal),
+    /// Everything that is wrong; of several things a product may name any.
+    Refused(Vec<Refusal>),
 }
 
 impl Outcome {
@@ -31,10 +33,24 @@ impl Outcome {
     pub(crate) fn word(&self) -> &str {
         match self {
             Self::Decided { decision, .. } => decision,
-            Self::Refused(Refusal::Policy) => "invalidPolicy",
-            Self::Refused(Refusal::Request) => "invalidRequest",
-            Self::Refused(Refusal::Case) => "invalidCase",
+            Self::Refused(refusals) => match refusals[0] {
+                Refusal::Policy => "invalidPolicy",
+                Refusal::Request => "invalidRequest",
+                Refusal::Case => "invalidCase",
+            },
         }
+    }
+
+    /// Whether a product that answers so keeps the law.
+    pub(crate) fn is_kept_by(&self, answer: &Self) -> bool {
+        match (self, answer) {
+            (Self::Refused(all), Self::Refused(named)) => named.iter().all(|one| all.contains(one)),
+            (expected, answer) => expected == answer,
+        }
+    }
+
+    pub(crate) fn legs(&self) -> &[Value] {
+        if let Self::Decided { legs, .. } = self { legs } else { &[] }
     }
 }
 
@@ -52,6 +68,20 @@ pub(crate) enum Refusal {
 /// Answers one case.
 pub(crate) fn decide(case: &Value) -> Outcome {
     answer(case).unwrap_or_else(Outcome::Refused)
+}
+
+/// What is wrong with the case as such.
+fn check_form(case: &Value) -> Result<(), Refusal> {
+    let now = case.get("now").is_none_or(|now| now.as_str().is_some_and(is_instant));
+    let documents = case.get("documents").is_none_or(Value::is_array);
+    let members = ["options", "contextOverrides"];
+    let objects = members.iter().all(|member| case.get(member).is_none_or(Value::is_object));
+    let is_case = now && documents && objects && case.get("request").is_some();
+    if is_case { Ok(()) } else { Err(Refusal::Case) }
+}
+
+fn is_instant(text: &str) -> bool {
+    values::instant(text).is_some()
 }
 
 /// What one leg comes to.
@@ -102,13 +132,26 @@ struct Asked<'a> {
     switches: &'a Switches,
 }
 
-fn answer(case: &Value) -> Result<Outcome, Refusal> {
-    let switches = Switches::read(&case["options"])?;
-    let world = World::read(&case["documents"])?;
-    let request = Request::read(case, &world)?;
-    let caller = Caller::read(&request, &world, &switches)?;
-    let legs = legs(&request, &world, &caller)?;
-    let asked = Asked { caller: &caller, request: &request, world: &world, switches: &switches };
+fn answer(case: &Value) -> Result<Outcome, Vec<Refusal>> {
+    let form = check_form(case);
+    let switches = Switches::read(&case["options"]);
+    let world = World::read(&case["documents"]);
+    let request = Request::read(case, world.as_ref().unwrap_or(&World::default()));
+    let refusals = [form.err(), switches.as_ref().err().copied(), world.as_ref().err().copied()];
+    let refusals = refusals.into_iter().chain([request.as_ref().err().copied()]);
+    let refusals: Vec<Refusal> = refusals.flatten().collect();
+    match (switches, world, request) {
+        (Ok(switches), Ok(world), Ok(request)) if refusals.is_empty() => {
+            decided(&switches, &world, &request).map_err(|refusal| vec![refusal])
+        }
+        _ => Err(refusals),
+    }
+}
+
+fn decided(switches: &Switches, world: &World, request: &Request) -> Result<Outcome, Refusal> {
+    let caller = Caller::read(request, world, switches)?;
+    let legs = legs(request, world, &caller)?;
+    let asked = Asked { caller: &caller, request, world, switches };
     let answers = asked.answers(&legs)?;
     let worst = worst(&answers);
     let error_code = match (worst, request.dry_run) {

@@ -36,6 +36,7 @@ impl Identity {
         };
         let mut policies = Vec::new();
         for inline in list(&detail[format!("{kind}PolicyList")]) {
+            text(&inline["PolicyName"])?;
             policies.push(policy::read(&inline["PolicyDocument"], Kind::Identity)?);
         }
         for attached in list(&detail["AttachedManagedPolicies"]) {
@@ -45,6 +46,10 @@ impl Identity {
         let tag = |tag: &Value| Ok((text(&tag["Key"])?, text(&tag["Value"])?));
         let arn = text(&detail["Arn"])?;
         let name = detail[format!("{kind}Name")].as_str();
+        let is_one = arn::after(&arn, &format!("{}/", kind.to_lowercase())).is_some();
+        if !is_one || !arn::account(&arn).is_some_and(arn::is_account_id) {
+            return Err(Refusal::Policy);
+        }
         Ok(Self {
             name: name.unwrap_or(arn::last_name(&arn)).to_owned(),
             id: detail[format!("{kind}Id")].as_str().map(str::to_owned),

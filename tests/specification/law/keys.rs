@@ -59,7 +59,8 @@ pub(crate) fn read_key(document: &Value, arn: &str) -> Read<Key> {
     let policy = match document.get("Policy") {
         None => return Err(Refusal::Policy),
         Some(name) if name == "default" => policy::read(&default_policy(arn), Kind::Key)?,
-        Some(policy) => policy::read(policy, Kind::Key)?,
+        Some(policy) if policy::has_lawful_characters(policy) => policy::read(policy, Kind::Key)?,
+        Some(_) => return Err(Refusal::Policy),
     };
     let ram_policy = document.get("RamPolicy").filter(|policy| !policy.is_null());
     let tag = |tag: &Value| Ok((text(&tag["TagKey"])?, text(&tag["TagValue"])?));
@@ -115,7 +116,14 @@ pub(crate) fn is_readable_grant(grant: &Value) -> bool {
         (Ok(equals), Ok(subset)) => equals.is_empty() || subset.is_empty(),
         _ => false,
     };
-    names_one("GranteePrincipal", "GranteeServicePrincipal")
+    let known = ["EncryptionContextEquals", "EncryptionContextSubset", "SourceArn"];
+    let only_known = constraints
+        .as_object()
+        .is_none_or(|members| members.keys().all(|member| known.contains(&member.as_str())));
+    let is_state = ["pending", "active"].iter().any(|state| grant["State"] == *state);
+    only_known
+        && (grant["State"].is_null() || is_state)
+        && names_one("GranteePrincipal", "GranteeServicePrincipal")
         && (!has_retiring || names_one("RetiringPrincipal", "RetiringServicePrincipal"))
         && !operations.is_empty()
         && operations.iter().all(catalog::is_grantable)

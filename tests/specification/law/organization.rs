@@ -5,12 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::Refusal;
 use super::policy::{self, Kind, Policy};
-use super::world::{Described, World, list};
+use super::world::{Described, World, list, text};
+use super::{Refusal, arn};
 
 /// Every policy of the tree must be readable, a policy has one content, an account one place.
 pub(crate) fn check(organization: &Value, described: &mut Described) -> Result<(), Refusal> {
+    text(&organization["Id"])?;
     let mut accounts = Vec::new();
     check_level(&organization["Root"], described, &mut accounts)
 }
@@ -20,16 +21,20 @@ fn check_level<'a>(
     described: &mut Described,
     accounts: &mut Vec<&'a Value>,
 ) -> Result<(), Refusal> {
+    text(&level["Id"])?;
     for scp in list(&level["ServiceControlPolicies"]) {
+        text(&scp["Id"]).or(text(&scp["Name"]))?;
         policy::read(&scp["Content"], Kind::ServiceControl)?;
         described.is_new(format!("SCP {}", scp["Id"]), scp["Content"].clone())?;
     }
     for rcp in list(&level["ResourceControlPolicies"]) {
+        text(&rcp["Id"]).or(text(&rcp["Name"]))?;
         policy::read(&rcp["Content"], rcp_kind(rcp))?;
         described.is_new(format!("RCP {}", rcp["Id"]), rcp["Content"].clone())?;
     }
     for account in list(&level["Accounts"]) {
-        if accounts.contains(&&account["Id"]) {
+        let is_account = account["Id"].as_str().is_some_and(arn::is_account_id);
+        if !is_account || accounts.contains(&&account["Id"]) {
             return Err(Refusal::Policy);
         }
         accounts.push(&account["Id"]);

@@ -53,7 +53,7 @@ pub(crate) fn read(document: &Value, kind: Kind) -> Read<Policy> {
     match document {
         Value::Object(_) => policy(document, kind),
         Value::String(text) => {
-            let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+            let parse = super::strict::parse;
             let decoded = || match kind {
                 Kind::Identity => parse(&percent_decoded(text)?),
                 _ => None,
@@ -62,6 +62,20 @@ pub(crate) fn read(document: &Value, kind: Kind) -> Read<Policy> {
             policy(&document, kind)
         }
         _ => Err(Refusal::Policy),
+    }
+}
+
+/// PutKeyPolicy takes the characters of Latin-1, and tab, line feed and carriage return.
+pub(crate) fn has_lawful_characters(document: &Value) -> bool {
+    let lawful =
+        |text: &str| text.chars().all(|c| "\t\n\r".contains(c) || (' '..='ÿ').contains(&c));
+    match document {
+        Value::String(text) => lawful(text),
+        Value::Array(items) => items.iter().all(has_lawful_characters),
+        Value::Object(members) => {
+            members.iter().all(|(name, value)| lawful(name) && has_lawful_characters(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 

@@ -8,7 +8,7 @@ use super::context::{Entry, is_condition_key, is_multivalued};
 use super::policy::{self, Kind, Policy};
 use super::principals::{is_aws_principal, is_service};
 use super::world::{World, list};
-use super::{Refusal, catalog};
+use super::{Refusal, catalog, forms};
 
 type Read<T> = Result<T, Refusal>;
 pub(crate) type Pairs = Vec<(String, String)>;
@@ -60,6 +60,7 @@ impl Request {
         let principal_members = principal.as_object().ok_or(Refusal::Request)?;
         only(members, &MEMBERS)?;
         only(principal_members, &PRINCIPAL_MEMBERS)?;
+        forms::check(request)?;
         let mut session_policies = Vec::new();
         for text in list(&principal["sessionPolicies"]) {
             let policy = policy::read(text, Kind::Identity).map_err(|_| Refusal::Request)?;
@@ -206,6 +207,7 @@ fn asserted(request: &Value) -> Read<Vec<(String, Entry)>> {
         if key.to_lowercase().starts_with("aws:") && !is_multivalued(key) {
             return Err(Refusal::Request);
         }
+        only(values.as_object().ok_or(Refusal::Request)?, &["values"])?;
         entries.push((key.clone(), Entry::Many(texts(&values["values"])?)));
     }
     let mut names: Vec<String> = entries.iter().map(|(key, _)| key.to_lowercase()).collect();
@@ -235,7 +237,11 @@ fn overrides(value: &Value) -> Read<Vec<(String, Option<Entry>)>> {
             Value::Array(_) => Some(Entry::Many(texts(value)?)),
             _ => return Err(Refusal::Request),
         };
-        Ok((key.clone(), entry))
+        if is_condition_key(key) { Ok((key.clone(), entry)) } else { Err(Refusal::Request) }
     };
-    value.as_object().into_iter().flatten().map(one).collect()
+    let found: Vec<_> = value.as_object().into_iter().flatten().map(one).collect::<Read<_>>()?;
+    let mut names: Vec<String> = found.iter().map(|(key, _)| key.to_lowercase()).collect();
+    names.sort();
+    let twice = names.windows(2).any(|two| two[0] == two[1]);
+    if twice { Err(Refusal::Request) } else { Ok(found) }
 }

@@ -204,7 +204,11 @@ impl World {
             self.groups.iter().any(|g| g.account() == user.account() && g.name == *name)
         };
         let complete = |user: &Identity| user.groups.iter().all(|name| exists(user, name));
-        if self.users.iter().all(complete) { Ok(()) } else { Err(Refusal::Policy) }
+        if self.users.iter().chain(&self.roles).all(complete) {
+            Ok(())
+        } else {
+            Err(Refusal::Policy)
+        }
     }
 
     /// Whether the set holds IAM details of this account.
