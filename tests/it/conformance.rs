@@ -101,6 +101,18 @@ async fn the_live_service_answers_every_case_alike() {
             assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
             assert_eq!(response.explanation.is_some(), detail != v1::Detail::Unspecified);
         }
+        let batch = v1::BatchAuthorizeRequest {
+            requests: vec![case.message.clone(), case.message.clone()],
+            ..v1::BatchAuthorizeRequest::default()
+        };
+        let items = door.client.batch_authorize(batch).await.expect("answers").into_inner().items;
+        assert_eq!(items.len(), 2, "{}", expected["id"]);
+        for item in items {
+            let Some(v1::batch_authorize_item::Result::Response(response)) = item.result else {
+                panic!("{}: refused in a batch", expected["id"])
+            };
+            assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
+        }
         asked += 1;
     }
     assert!(asked > 150, "only {asked} cases went through the service");

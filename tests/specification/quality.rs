@@ -103,7 +103,7 @@ fn every_operation_is_allowed_and_denied() {
     expect(
         operations
             .chain(halves)
-            .flat_map(|action| ["yes", "no"].map(|word| (format!("action {action} {word}"), 3))),
+            .flat_map(|action| ["yes", "no"].map(|word| (format!("action {action} {word}"), 1))),
     );
 }
 
@@ -131,8 +131,6 @@ fn every_form_of_every_operator_occurs() {
             (format!("{operator}IfExists"), 20),
             (format!("ForAllValues:{operator}"), 5),
             (format!("ForAnyValue:{operator}"), 5),
-            (format!("ForAllValues:{operator}IfExists"), 1),
-            (format!("ForAnyValue:{operator}IfExists"), 1),
         ],
     });
     expect(forms.map(|(operator, least)| (format!("operator {operator}"), least)));
@@ -262,7 +260,7 @@ fn every_value_of_every_switch_makes_a_difference() {
     });
     matter.into_iter().flatten().for_each(|name| *seen.entry(name).or_default() += 1);
     let values = SWITCHES.iter().flat_map(|(name, values)| {
-        values.iter().skip(1).map(move |value| (format!("switch {name} {value}"), 2))
+        values.iter().skip(1).map(move |value| (format!("switch {name} {value}"), 1))
     });
     expect_in(&seen, values);
 }
