@@ -23,11 +23,11 @@ use keyward::engine::term::values::{Context, Scalar, Values};
 struct Sample;
 
 impl Context for Sample {
-    fn values(&self, key: &ConditionKey) -> Values<'_> {
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         match &*key.name {
             "aws:username" => Values::One(Scalar::Text("al*ce")),
             "aws:EpochTime" => Values::One(Scalar::Integer(12)),
-            "aws:TagKeys" => Values::texts(["a", "b"]),
+            "aws:TagKeys" => Values::texts(&["a", "b"]),
             "aws:PrincipalTag/" => Values::Unknown,
             _ => Values::Absent,
         }
@@ -196,8 +196,7 @@ fn wildcards(word: &str, other: &str) {
 }
 
 fn resources(word: &str, other: &str) {
-    let mut parts = other.splitn(6, ':');
-    let target = Target(std::array::from_fn(|_| parts.next().unwrap_or_default()));
+    let target = Target::new(other);
     for variables in [false, true] {
         let Ok(pattern) = ResourcePattern::parse(word, variables) else { continue };
         let found = pattern.matches(&target, &Sample);

@@ -89,15 +89,15 @@ impl Probe {
             principal: Principal::parse(&self.arn).ok()?,
             role_arn: self.role_arn.as_deref().and_then(Arn::parse),
             issuer_arn: None,
-            session_tags: Vec::new(),
-            session_policies: Vec::new(),
+            session_tags: Default::default(),
+            session_policies: Default::default(),
             user_id: None,
             source_identity: None,
             asked: Asked::Action(action),
             key_id: None,
-            encryption_context: Vec::new(),
-            grant_tokens: Vec::new(),
-            context: Vec::new(),
+            encryption_context: Default::default(),
+            grant_tokens: Default::default(),
+            context: Default::default(),
             parameters: Parameters::default(),
             region: None,
             via_service: None,
@@ -142,7 +142,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
         return false;
     }
     let Some(arn) = Arn::parse(&key.arn) else { return false };
-    let target = Target(arn.parts());
+    let target = Target::new(arn.text);
     let root = match caller.principal {
         Principal::Root { arn, .. } => Some(arn),
         _ => None,
@@ -153,7 +153,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
         statement.applies(action, &target, &open, in_key_policy, evaluation)
     };
     let mut namings = Vec::new();
-    for statement in &key.policy.statements {
+    for statement in key.policy.statements() {
         match statement.effect {
             Effect::Deny => {
                 let about = caller.denied_among(&statement.principals, evaluation);
@@ -170,7 +170,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
         }
     }
     let own = || caller.identity.into_iter().flat_map(|identity| identity.policies.iter());
-    let statements = || own().flat_map(|attached| attached.policy.statements.iter());
+    let statements = || own().flat_map(|attached| attached.policy.statements());
     let denied = statements().any(|statement| {
         statement.effect == Effect::Deny && truth(statement, false) == Truth::True
     });

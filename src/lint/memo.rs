@@ -129,7 +129,7 @@ fn compiled(set: &Set<'_>, site: &Site<'_, '_>) -> Option<Compiled> {
                 .and_then(|json| compile(site.kind, &json, &source, &mut problems))
         }
     }?;
-    let reads_key = policy.statements.iter().any(|statement| {
+    let reads_key = policy.statements().any(|statement| {
         statement.reads_key_attributes || !matches!(statement.resources, Resources::Any)
     });
     Some(Compiled { policy, nested, reads_key })

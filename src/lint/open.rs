@@ -25,7 +25,7 @@ pub struct Open<'o> {
 }
 
 impl Context for Open<'_> {
-    fn values(&self, key: &ConditionKey) -> Values<'_> {
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         if let Some(request_key) = request_key(key.source)
             && !self.action.condition_key(request_key)
         {
@@ -119,7 +119,7 @@ pub struct Fixed<'o> {
 }
 
 impl Context for Fixed<'_> {
-    fn values(&self, key: &ConditionKey) -> Values<'_> {
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         if !key.is(&self.key.name) {
             return Values::Unknown;
         }

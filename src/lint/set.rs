@@ -73,7 +73,7 @@ fn administrators(snapshot: &Snapshot) -> HashMap<AccountId, Vec<&Identity>> {
     let mut all: HashMap<AccountId, Vec<&Identity>> = HashMap::new();
     for identity in identities(snapshot) {
         let mut policies = identity.policies.iter();
-        if policies.any(|attached| attached.policy.statements.iter().any(|one| may(one))) {
+        if policies.any(|attached| attached.policy.statements().any(|one| may(one))) {
             all.entry(identity.account).or_default().push(identity);
         }
     }
@@ -96,7 +96,7 @@ fn denies_some_keys(snapshot: &Snapshot) -> bool {
         kinds.into_iter().flatten().flat_map(|policies| policies.iter())
     });
     own.chain(attached)
-        .any(|attached| attached.policy.statements.iter().any(|statement| narrow(statement)))
+        .any(|attached| attached.policy.statements().any(|statement| narrow(statement)))
 }
 
 /// Whether the set has a user, role or session's role, or does not describe its account.

@@ -41,7 +41,7 @@ impl<'v> PolicyView<'v> {
             Some(one) => std::slice::from_ref(one),
             None => &[],
         };
-        let both = written.iter().zip(self.policy.statements.iter());
+        let both = written.iter().zip(self.policy.statements());
         both.map(|(json, compiled)| StatementView { of: *self, json, compiled }).collect()
     }
 

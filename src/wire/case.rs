@@ -235,7 +235,7 @@ pub fn outcome(answer: &Answer<'_>) -> Map<String, Value> {
         .iter()
         .filter(|_| answer.by_operation)
         .map(|leg| {
-            json!({"action": leg.action.name(), "resource": leg.resource, "decision": leg.decision.verdict().name(),
+            json!({"action": leg.action.name(), "resource": &*leg.resource, "decision": leg.decision.verdict().name(),
                 "errorCode": leg.error_code()})
         })
         .collect();

@@ -116,7 +116,7 @@ impl Coverage {
         let mut known: HashMap<StatementId, usize> = HashMap::new();
         for carried in snapshot.policies.carried() {
             let placed = places.statements(&carried.policy);
-            for (index, statement) in carried.policy.statements.iter().enumerate() {
+            for (index, statement) in carried.policy.statements().enumerate() {
                 if statement.actions.is_empty() {
                     continue;
                 }

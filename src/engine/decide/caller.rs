@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use crate::engine::evaluation::{AwsStar, Evaluation, FederatedByName, Required, Unknown};
 use crate::engine::grant::GranteeRef;
+use crate::engine::policy::gist::Marks;
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::Principals;
 use crate::engine::snapshot::{Identity, Named, Snapshot};
@@ -30,6 +31,8 @@ pub struct Caller<'a> {
     pub unknown: bool,
     /// Whether the request carries session policies.
     pub has_session_policies: bool,
+    /// The marks of the principals that may name it.
+    pub marks: Marks,
     unique_id: Option<&'a str>,
 }
 
@@ -101,6 +104,12 @@ impl<'a> Caller<'a> {
                 issuer_arn.and_then(|arn| snapshot.users.get(arn))
             }
         };
+        // Where not even a name is known, any user may be the one behind a federated session.
+        let behind_federated = match (issuer_arn, issuer_is_a_namesake) {
+            (Some(arn), _) => Marks::user(arn),
+            (None, true) => Marks::user(request.principal.text()),
+            (None, false) => Marks::ALL,
+        };
         Ok(Self {
             principal: request.principal,
             identity,
@@ -109,6 +118,7 @@ impl<'a> Caller<'a> {
             issuer_is_a_namesake,
             unknown: identity.is_none() && is_unknown(snapshot, &request.principal),
             has_session_policies: !request.session_policies.is_empty(),
+            marks: Marks::caller(&request.principal, role_arn, behind_federated),
             unique_id: request
                 .user_id
                 .map(|id| id.split(':').next().unwrap_or(id))

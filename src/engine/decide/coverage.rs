@@ -114,6 +114,10 @@ impl Observer for Trace {
         *self.grants.entry(id).or_default() |= obstacle.is_none();
     }
 
+    fn hears_of_all(&self) -> bool {
+        true
+    }
+
     fn other_grants(&self) -> usize {
         0
     }

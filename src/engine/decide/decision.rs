@@ -1,12 +1,11 @@
 //! What was decided, and what it rests on.
 
-use std::borrow::Cow;
-
 use arrayvec::ArrayVec;
 
 use crate::engine::kms::action::Action;
 use crate::engine::kms::key_state::StateRefusal;
 use crate::engine::policy::statement::Statement;
+use crate::engine::term::composed::Composed;
 
 /// A kind of policy that takes part in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,7 +186,7 @@ pub struct Leg<'a> {
     /// The IAM action.
     pub action: Action,
     /// ARN of the key or alias that it is about, or `*`.
-    pub resource: Cow<'a, str>,
+    pub resource: Composed<'a>,
     /// The decision.
     pub decision: Decision<'a>,
 }
@@ -227,7 +226,7 @@ impl<'a> Answer<'a> {
     /// The statements and grants that determined the answer: what allowed every leg, or what
     /// denied the decisive one.
     #[must_use]
-    pub fn matched(&self) -> Vec<Matched<'a>> {
+    pub fn matched(&self) -> ArrayVec<Matched<'a>, 6> {
         if self.verdict() == Verdict::Allowed {
             return self.legs.iter().flat_map(|leg| leg.decision.basis()).collect();
         }

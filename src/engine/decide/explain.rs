@@ -112,6 +112,10 @@ impl Observer for Listener {
         self.statements.push((seen.layer, finding));
     }
 
+    fn hears_of_all(&self) -> bool {
+        true
+    }
+
     fn other_grants(&self) -> usize {
         OTHER_GRANTS
     }
@@ -139,7 +143,7 @@ impl Observer for Listener {
             let verdict = if self.statements.iter().any(applies) { "allows" } else { "is silent" };
             self.close(Layer::Grant, verdict);
         }
-        let resource = super::name(facts.resource).into_owned();
+        let resource = super::name(facts.resource).to_string();
         // A leg that is decided again, for ReEncrypt's source ARNs, replaces the first try.
         let same = |leg: &LegExplanation| leg.action == facts.action && leg.resource == resource;
         if facts.request.asked_re_encrypt() {

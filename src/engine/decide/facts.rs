@@ -11,10 +11,11 @@ use crate::engine::grant::ContextConstraint;
 use crate::engine::kms::action::Action;
 use crate::engine::kms::condition_key::{RequestKey, find};
 use crate::engine::snapshot::{Key, Snapshot};
+use crate::engine::term::composed::Composed;
 use crate::engine::term::condition_key::{ConditionKey, KeySource};
 use crate::engine::term::request::{AssertedValues, OverrideValue, Pairs, Parameters, Request};
 use crate::engine::term::text::same;
-use crate::engine::term::values::{Context, Many, Scalar, Values};
+use crate::engine::term::values::{Context, Many, PairList, Scalar, Values};
 
 /// What one authorization is asked with.
 pub struct Facts<'a, 'l> {
@@ -33,7 +34,7 @@ pub struct Facts<'a, 'l> {
     /// What differs between the legs of an operation.
     pub leg: LegFacts<'a>,
     /// The composed value of `aws:userid`.
-    pub user_id: OnceCell<Option<String>>,
+    pub user_id: OnceCell<Option<Composed<'a>>>,
 }
 
 /// What differs between the legs of an operation.
@@ -54,7 +55,7 @@ pub struct LegFacts<'a> {
 }
 
 impl Context for Facts<'_, '_> {
-    fn values(&self, key: &ConditionKey) -> Values<'_> {
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         if !self.request.overrides.is_empty()
             && let Some(found) = self.request.overrides.iter().find(|other| key.is(&other.name))
         {
@@ -64,21 +65,17 @@ impl Context for Facts<'_, '_> {
             KeySource::Asserted => self.asserted(key),
             KeySource::EncryptionContext => self.encryption_context(key.suffix()),
             KeySource::RecipientAttestation => self.when(RequestKey::RecipientAttestation, || {
-                pairs(self.parameters().recipient_attestation.iter().copied(), key.suffix())
+                PairList::Told(&self.parameters().recipient_attestation).values_of(key.suffix())
             }),
             KeySource::PrincipalTag => self.principal_tag(key.suffix()),
             KeySource::RequestTag => self.when(RequestKey::RequestTag, || {
-                pairs(self.parameters().tags.iter().copied(), key.suffix())
+                PairList::Told(&self.parameters().tags).values_of(key.suffix())
             }),
             KeySource::ResourceTag => match self.resource.key() {
-                Some(kms) => {
-                    pairs(kms.tags.iter().map(|(name, value)| (&**name, &**value)), key.suffix())
-                }
+                Some(kms) => PairList::Stored(&kms.tags).values_of(key.suffix()),
                 None => Values::Absent,
             },
-            source => {
-                self.kms(source).or_else(|| self.global(source, key)).unwrap_or(Values::Absent)
-            }
+            source => self.kms(source).unwrap_or_else(|| self.global(source, key)),
         }
     }
 }
@@ -112,13 +109,13 @@ impl<'a> Facts<'a, '_> {
         if let AssertedValues::One(value) = &found.values { Some(value) } else { None }
     }
 
-    pub(super) fn asserted(&self, key: &ConditionKey) -> Values<'_> {
+    pub(super) fn asserted<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         let Some(found) = self.request.context.iter().find(|asserted| key.is(asserted.name)) else {
             return Values::Absent;
         };
         match &found.values {
             AssertedValues::One(value) => Values::text(Some(value)),
-            AssertedValues::Many(values) => Values::texts(values.iter().copied()),
+            AssertedValues::Many(values) => Values::texts(values),
         }
     }
 }
@@ -131,26 +128,17 @@ pub(super) fn account(text: Option<&str>) -> Values<'_> {
     Values::text(text)
 }
 
-/// The values of pairs with this name; several when names differ in case alone.
-pub(super) fn pairs<'v>(pairs: impl Iterator<Item = (&'v str, &'v str)>, name: &str) -> Values<'v> {
-    let mut found =
-        pairs.filter(|(other, _)| same(other, name)).map(|(_, value)| Scalar::Text(value));
-    match (found.next(), found.next()) {
-        (None, _) => Values::Absent,
-        (Some(value), None) => Values::One(value),
-        (Some(first), Some(second)) => {
-            Values::Each([first, second].into_iter().chain(found).collect::<Many<'_>>())
-        }
-    }
-}
-
 fn overridden<'v>(key: &ConditionKey, value: &'v OverrideValue) -> Values<'v> {
     match value {
         OverrideValue::Absent => Values::Absent,
         OverrideValue::One(value) => {
-            let multivalued = find(&key.name.to_lowercase()).is_some_and(|row| row.multivalued);
-            if multivalued { Values::texts([value.as_str()]) } else { Values::text(Some(value)) }
+            let multivalued = find(&key.name).is_some_and(|row| row.multivalued);
+            if multivalued {
+                Values::many(Many::Strings(std::slice::from_ref(value)))
+            } else {
+                Values::text(Some(value))
+            }
         }
-        OverrideValue::Many(values) => Values::texts(values.iter().map(String::as_str)),
+        OverrideValue::Many(values) => Values::many(Many::Strings(values)),
     }
 }

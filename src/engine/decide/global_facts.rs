@@ -3,22 +3,23 @@
 //! Source: IAM User Guide, "AWS global condition context keys", "IAM policy elements: Variables and
 //! tags" (values of the principal keys).
 
-use super::facts::{Facts, account, flag, pairs};
+use super::facts::{Facts, account, flag};
 use super::resource::Resource;
 use crate::engine::kms::action::Action;
 use crate::engine::kms::condition_key::RequestKey;
 use crate::engine::term::account::AccountId;
+use crate::engine::term::composed::Composed;
 use crate::engine::term::condition_key::{ConditionKey, KeySource};
 use crate::engine::term::principal::Principal;
-use crate::engine::term::values::{Scalar, Values};
+use crate::engine::term::values::{Many, PairList, Scalar, Values};
 
 impl Facts<'_, '_> {
     /// `aws:` keys; `None` for other keys.
-    pub(super) fn global(&self, source: KeySource, key: &ConditionKey) -> Option<Values<'_>> {
+    pub(super) fn global<'v>(&'v self, source: KeySource, key: &'v ConditionKey) -> Values<'v> {
         use KeySource as S;
         let principal = &self.caller.principal;
-        let service = if let Principal::Service { name } = principal { Some(*name) } else { None };
-        Some(match source {
+        let service = if let Principal::Service { name } = principal { Some(name) } else { None };
+        match source {
             S::CurrentTime => Values::One(Scalar::Time(self.request.now)),
             S::EpochTime => Values::One(Scalar::Integer(self.request.now.seconds())),
             S::PrincipalAccount => account(principal.account_text()),
@@ -30,8 +31,10 @@ impl Facts<'_, '_> {
                 _ => Values::text(Some(principal.text())),
             },
             S::PrincipalIsAwsService => flag(Some(service.is_some())),
-            S::PrincipalServiceName => Values::text(service),
-            S::PrincipalServiceNamesList => Values::texts(service),
+            S::PrincipalServiceName => Values::text(service.copied()),
+            S::PrincipalServiceNamesList => {
+                service.map_or(Values::Absent, |name| Values::texts(std::slice::from_ref(name)))
+            }
             S::PrincipalType => Values::text(match principal {
                 Principal::Root { .. } => Some("Account"),
                 Principal::User { .. } => Some("User"),
@@ -56,22 +59,20 @@ impl Facts<'_, '_> {
             },
             S::SourceIdentity => Values::text(self.request.source_identity),
             S::TagKeys => self.when(RequestKey::TagKeys, || {
-                let tags = self.parameters().tags.iter().map(|(name, _)| *name);
-                let names = self.parameters().tag_keys.iter().copied();
                 if self.action == Action::UntagResource {
-                    Values::texts(names)
+                    Values::texts(&self.parameters().tag_keys)
                 } else {
-                    Values::texts(tags)
+                    Values::many(Many::Names(PairList::Told(&self.parameters().tags)))
                 }
             }),
             S::ViaAwsService => flag(Some(self.request.via_service.is_some())),
-            _ => return None,
-        })
+            _ => Values::Absent,
+        }
     }
 
     fn resource_account(&self) -> Values<'_> {
         match self.resource {
-            Resource::Key(key) => account(key.arn.split(':').nth(4)),
+            Resource::Key(key) => account(Some(key.account.as_str())),
             Resource::Alias { arn, .. } => account(arn.split(':').nth(4)),
             Resource::NewKey { arn } => account(arn.split(':').nth(4)),
             Resource::UnknownKey { .. } | Resource::Any { .. } | Resource::RetiringPrincipal(_) => {
@@ -91,14 +92,14 @@ impl Facts<'_, '_> {
             Principal::Root { .. } => account(self.caller.principal.account_text()),
             Principal::User { .. } => own.map_or(Values::Unknown, |id| Values::text(Some(id))),
             Principal::Session { session, .. } => {
-                let compose = || own.map(|role| format!("{role}:{session}"));
+                let compose = || own.map(|role| Composed::of(&[role, ":", session]));
                 self.user_id
                     .get_or_init(compose)
                     .as_deref()
                     .map_or(Values::Unknown, |id| Values::text(Some(id)))
             }
             Principal::Federated { account, name, .. } => {
-                let compose = || Some(format!("{account}:{name}"));
+                let compose = || Some(Composed::of(&[account.as_str(), ":", name]));
                 Values::text(self.user_id.get_or_init(compose).as_deref())
             }
             Principal::Service { .. } => Values::Absent,
@@ -106,7 +107,11 @@ impl Facts<'_, '_> {
     }
 
     /// Derived for accounts that the set's organization holds, else what the caller asserts.
-    fn organization_id(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
+    fn organization_id<'v>(
+        &'v self,
+        account: Option<AccountId>,
+        key: &'v ConditionKey,
+    ) -> Values<'v> {
         let organization = self.snapshot.organization.as_ref();
         match organization.filter(|found| account.is_some_and(|account| found.holds(account))) {
             Some(organization) => Values::text(Some(&organization.id)),
@@ -115,7 +120,11 @@ impl Facts<'_, '_> {
     }
 
     /// Where the management account stands is known only if the organization's tree lists it.
-    fn organization_path(&self, account: Option<AccountId>, key: &ConditionKey) -> Values<'_> {
+    fn organization_path<'v>(
+        &'v self,
+        account: Option<AccountId>,
+        key: &'v ConditionKey,
+    ) -> Values<'v> {
         let organization = self.snapshot.organization.as_ref();
         let Some((organization, account)) =
             organization.zip(account).filter(|(found, account)| found.holds(*account))
@@ -123,15 +132,17 @@ impl Facts<'_, '_> {
             return self.asserted(key);
         };
         let member = organization.accounts.get(&account);
-        member.map_or(Values::Unknown, |member| Values::texts([&*member.path]))
+        member.map_or(Values::Unknown, |member| {
+            Values::many(Many::Stored(std::slice::from_ref(&member.path)))
+        })
     }
 
-    pub(super) fn principal_tag(&self, name: &str) -> Values<'_> {
-        let session = pairs(self.request.session_tags.iter().copied(), name);
+    pub(super) fn principal_tag<'v>(&'v self, name: &'v str) -> Values<'v> {
+        let session = PairList::Told(&self.request.session_tags).values_of(name);
         if session != Values::Absent {
             return session;
         }
         let tags = self.caller.identity.map_or(&[][..], |identity| &identity.tags);
-        pairs(tags.iter().map(|(name, value)| (&**name, &**value)), name)
+        PairList::Stored(tags).values_of(name)
     }
 }

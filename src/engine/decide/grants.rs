@@ -36,15 +36,18 @@ pub(super) fn applicable<'a>(
     observer: &mut impl Observer,
 ) -> (GrantSays<'a>, GrantSays<'a>) {
     let (mut all, mut own) = (GrantSays::default(), GrantSays::default());
+    if !facts.snapshot.grants.any_on(&key.arn) {
+        return (all, own);
+    }
     let evaluation = &facts.snapshot.evaluation;
     let grantees = facts.caller.grantees();
     let of_caller = facts.snapshot.grants.to(&key.arn, &grantees);
-    let others = facts
-        .snapshot
-        .grants
-        .on(&key.arn)
-        .filter(|grant| !grantees.contains(&GranteeRef::of(&grant.grantee)));
-    for grant in of_caller.chain(others.take(observer.other_grants())) {
+    let others = observer.other_grants();
+    let others = (others > 0).then(|| {
+        let on_key = facts.snapshot.grants.on(&key.arn);
+        on_key.filter(|grant| !grantees.contains(&GranteeRef::of(&grant.grantee))).take(others)
+    });
+    for grant in of_caller.chain(others.into_iter().flatten()) {
         if grant.key_arn != key.arn {
             continue;
         }

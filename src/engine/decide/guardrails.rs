@@ -72,6 +72,9 @@ fn verdict(denies: bool, allows: bool) -> &'static str {
 
 fn endpoint<'a, O: Observer>(question: &mut Question<'a, '_, O>, guard: &mut Guard<'a>) {
     let snapshot = question.facts.snapshot;
+    if snapshot.endpoints.is_empty() && snapshot.evaluation.unknown_vpc_endpoint != Unknown::Deny {
+        return;
+    }
     let Some(id) = endpoint_id(question.facts.request) else { return };
     if let Some((id, policy)) = snapshot.endpoints.get_key_value(id) {
         let found = question.alone(Layer::Endpoint, id, policy);

@@ -2,7 +2,7 @@
 //!
 //! Source: AWS KMS Developer Guide, "AWS KMS condition keys".
 
-use super::facts::{Facts, account, flag, pairs};
+use super::facts::{Facts, account, flag};
 use super::resource::Resource;
 use crate::engine::grant::ContextConstraint;
 use crate::engine::kms::action::Action;
@@ -11,7 +11,7 @@ use crate::engine::snapshot::Key;
 use crate::engine::term::condition_key::KeySource;
 use crate::engine::term::principal::Principal;
 use crate::engine::term::request::GrantParameters;
-use crate::engine::term::values::{Scalar, Values};
+use crate::engine::term::values::{Many, PairList, Scalar, Values};
 
 /// Aliases that a key may have; with more, tests of `kms:ResourceAliases` are unsure.
 ///
@@ -55,7 +55,7 @@ impl<'a> Facts<'a, '_> {
             S::GrantOperations => self.when(R::GrantOperations, || {
                 let grant = parameters.grant.as_ref();
                 let operations = grant.map(|grant| grant.operations).unwrap_or_default();
-                Values::texts(operations.iter().map(Action::bare))
+                Values::many(Many::Actions(operations))
             }),
             S::GranteePrincipal => grant(R::GranteePrincipal, |grant| grant.grantee_principal),
             S::GranteeServicePrincipal => {
@@ -109,7 +109,7 @@ impl<'a> Facts<'a, '_> {
             S::MultiRegionKeyType => self.multi_region_key_type(),
             S::ResourceAliases => match self.resource.key() {
                 Some(key) if key.aliases.len() > ALIASES_PER_KEY => Values::Unknown,
-                Some(key) => Values::texts(key.aliases.iter().map(|alias| &**alias)),
+                Some(key) => Values::many(Many::Stored(&key.aliases)),
                 None => Values::Absent,
             },
             _ => return None,
@@ -166,36 +166,29 @@ impl<'a> Facts<'a, '_> {
 
     /// The pairs that `kms:EncryptionContext:` and `kms:EncryptionContextKeys` are about: of the
     /// operation, of the grant that is made, or of the grant that is retired.
-    fn context_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let parameters = self.parameters();
-        let mut own: &[(&str, &str)] = &[];
-        let mut stored: &[(Box<str>, Box<str>)] = &[];
+    fn context_pairs(&self) -> PairList<'_> {
         match self.action {
             Action::CreateGrant => {
-                if let Some(grant) = &parameters.grant {
+                PairList::Told(self.parameters().grant.as_ref().map_or(&[], |grant| {
                     let equals = &grant.encryption_context_equals;
-                    own = if equals.is_empty() { &grant.encryption_context_subset } else { equals };
-                }
+                    if equals.is_empty() { &grant.encryption_context_subset } else { equals }
+                }))
             }
-            Action::RetireGrant => {
-                if let Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) =
-                    self.leg.retired
-                {
-                    stored = pairs;
-                }
-            }
-            _ => own = self.leg.encryption_context.map_or(&[], |pairs| pairs),
+            Action::RetireGrant => PairList::Stored(match self.leg.retired {
+                Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) => pairs,
+                Some(ContextConstraint::Unlimited) | None => &[],
+            }),
+            _ => PairList::Told(self.leg.encryption_context.map_or(&[], |pairs| pairs)),
         }
-        own.iter().copied().chain(stored.iter().map(|(name, value)| (&**name, &**value)))
     }
 
-    pub(super) fn encryption_context(&self, name: &str) -> Values<'_> {
-        self.when(RequestKey::EncryptionContext, || pairs(self.context_pairs(), name))
+    pub(super) fn encryption_context<'v>(&'v self, name: &'v str) -> Values<'v> {
+        self.when(RequestKey::EncryptionContext, || self.context_pairs().values_of(name))
     }
 
     fn encryption_context_keys(&self) -> Values<'_> {
         self.when(RequestKey::EncryptionContextKeys, || {
-            Values::texts(self.context_pairs().map(|(name, _)| name))
+            Values::many(Many::Names(self.context_pairs()))
         })
     }
 

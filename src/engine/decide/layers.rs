@@ -5,9 +5,12 @@ use super::combine::Says;
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
 use super::observer::{Observer, SeenStatement};
+use super::resource::Resource;
 use crate::engine::evaluation::RamPolicy;
+use crate::engine::kms::action::Action;
 use crate::engine::policy::Policy;
 use crate::engine::policy::arn_pattern::Target;
+use crate::engine::policy::gist::{Marks, Sieve};
 use crate::engine::policy::statement::{Effect, Principals};
 use crate::engine::snapshot::{Attached, Key};
 use crate::engine::term::truth::Truth;
@@ -16,10 +19,12 @@ use crate::engine::term::truth::Truth;
 pub(super) struct Question<'a, 'f, O> {
     /// What it is asked with.
     pub facts: &'f Facts<'a, 'f>,
-    /// What `Resource` elements are matched against.
-    pub target: Target<'f>,
     /// Who listens.
     pub observer: &'f mut O,
+    /// What `Resource` elements are matched against.
+    target: Target<'f>,
+    /// The statements that are looked at.
+    sieve: Sieve,
 }
 
 /// What one layer says.
@@ -58,7 +63,26 @@ impl<'a> Found<'a> {
     }
 }
 
-impl<'a, O: Observer> Question<'a, '_, O> {
+impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
+    /// Makes an authorization ready for the layers.
+    pub(super) fn new(facts: &'f Facts<'a, 'f>, observer: &'f mut O) -> Self {
+        let target = match facts.resource {
+            // Only CreateKey knows a resource narrower than `*`: all of an account.
+            Resource::Any { .. } if facts.action != Action::CreateKey => Target::new(""),
+            resource => resource.target(),
+        };
+        let sieve = if observer.hears_of_all() {
+            Sieve::of_action(facts.action)
+        } else {
+            Sieve {
+                action: facts.action,
+                principals: facts.caller.marks,
+                resources: Marks::resource(target.text()),
+            }
+        };
+        Self { facts, observer, target, sieve }
+    }
+
     fn caller(&self) -> &Caller<'a> {
         self.facts.caller
     }
@@ -140,7 +164,7 @@ impl<'a, O: Observer> Question<'a, '_, O> {
         let facts = self.facts;
         let evaluation = &facts.snapshot.evaluation;
         let in_key_policy = layer == Layer::KeyPolicy;
-        for statement in policy.statements.iter().filter(|s| s.actions.contains(facts.action)) {
+        for statement in policy.passing(self.sieve) {
             let bearer = statement.principals == Principals::Bearer;
             let (principal, namings) = match statement.effect {
                 Effect::Deny => (

@@ -38,11 +38,13 @@ pub(super) type Authorizations<'a> = ArrayVec<Authorization<'a>, 3>;
 /// No Region or no key can be told.
 pub(super) fn authorizations<'a>(
     locator: &Locator<'a, '_>,
-) -> Result<Authorizations<'a>, InvalidRequest> {
+    legs: &mut Authorizations<'a>,
+) -> Result<(), InvalidRequest> {
     match locator.request.asked {
-        Asked::Action(action) => Ok(ArrayVec::from_iter([action_leg(locator, action)?])),
-        Asked::Operation(operation) => operation_legs(locator, operation),
+        Asked::Action(action) => legs.push(action_leg(locator, action)?),
+        Asked::Operation(operation) => *legs = operation_legs(locator, operation)?,
     }
+    Ok(())
 }
 
 fn action_leg<'a>(

@@ -19,7 +19,6 @@ pub mod reason;
 pub mod resource;
 mod retire;
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use self::caller::{Caller, Naming, Namings};
@@ -29,13 +28,14 @@ use self::explain::Explanation;
 use self::facts::Facts;
 use self::grants::SourceArns;
 use self::layers::{Found, Question, every_naming};
-use self::legs::{Authorization, authorizations};
+use self::legs::{Authorization, Authorizations};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Resource};
 use super::evaluation::{AuthBeforeState, AwsStar, Profile};
 use super::kms::action::Action;
 use super::kms::key_state::{StateRefusal, outcome};
 use super::snapshot::Snapshot;
+use super::term::composed::Composed;
 use super::term::key_id::is_reserved_alias;
 use super::term::principal::Principal;
 use super::term::request::{Asked, InvalidRequest, Request};
@@ -79,7 +79,8 @@ pub fn observed<'a>(
 ) -> Result<Answer<'a>, InvalidRequest> {
     let caller = Caller::find(snapshot, request)?;
     let locator = Locator { snapshot, request, caller: &caller };
-    let authorizations = authorizations(&locator)?;
+    let mut authorizations = Authorizations::new();
+    legs::authorizations(&locator, &mut authorizations)?;
     let organization = snapshot.organization.as_ref();
     claims::check(organization, request, caller.account(), claims::PRINCIPAL)?;
     for authorization in &authorizations {
@@ -136,13 +137,14 @@ fn source_arns_differ(snapshot: &Snapshot, answer: &Answer<'_>) -> bool {
     matches!((carries(from), carries(to)), (Some(from), Some(to)) if from != to)
 }
 
-fn name<'a>(resource: &Resource<'a>) -> Cow<'a, str> {
+fn name<'a>(resource: &Resource<'a>) -> Composed<'a> {
     match resource {
-        Resource::Key(key) => Cow::Borrowed(&key.arn),
-        Resource::UnknownKey { arn, .. } | Resource::Alias { arn, .. } => arn.clone(),
-        Resource::NewKey { arn } => Cow::Owned(arn.clone()),
-        Resource::Any { .. } => Cow::Borrowed("*"),
-        Resource::RetiringPrincipal(arn) => Cow::Borrowed(arn.unwrap_or("*")),
+        Resource::Key(key) => Composed::from(&*key.arn),
+        Resource::UnknownKey { arn, .. }
+        | Resource::Alias { arn, .. }
+        | Resource::NewKey { arn } => arn.clone(),
+        Resource::Any { .. } => "*".into(),
+        Resource::RetiringPrincipal(arn) => arn.unwrap_or("*").into(),
     }
 }
 
@@ -201,7 +203,7 @@ fn authorized<'a>(
     observer: &mut impl Observer,
 ) -> Decision<'a> {
     let caller = facts.caller;
-    let mut question = Question { facts, target: target(facts), observer };
+    let mut question = Question::new(facts, observer);
     let guard = guardrails::guardrails(&mut question);
     let key = match facts.resource {
         Resource::Key(key) => {
@@ -248,16 +250,6 @@ fn authorized<'a>(
         barred: barred(facts).or(guard.missing),
         path,
     })
-}
-
-fn target<'f>(facts: &Facts<'_, 'f>) -> super::policy::arn_pattern::Target<'f> {
-    match facts.resource {
-        // Only CreateKey knows a resource narrower than `*`: all of an account.
-        Resource::Any { .. } if facts.action != Action::CreateKey => {
-            super::policy::arn_pattern::Target([""; 6])
-        }
-        resource => resource.target(),
-    }
 }
 
 fn key_says<'a>(found: Found<'a>, grants: GrantSays<'a>) -> KeySays<'a> {

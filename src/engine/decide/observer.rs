@@ -13,6 +13,9 @@ pub trait Observer {
     fn statement(&mut self, seen: &SeenStatement<'_, '_>);
     /// A grant with the operation was looked at; the text says what kept it from applying.
     fn grant(&mut self, grant: &Grant, obstacle: Option<&'static str>);
+    /// Whether statements about other principals and other resources are looked at too, to tell of
+    /// them.
+    fn hears_of_all(&self) -> bool;
     /// How many grants to others on the key are looked at, to tell of them.
     fn other_grants(&self) -> usize;
     /// A layer came to its verdict.
@@ -46,6 +49,9 @@ pub struct Silent;
 impl Observer for Silent {
     fn statement(&mut self, _: &SeenStatement<'_, '_>) {}
     fn grant(&mut self, _: &Grant, _: Option<&'static str>) {}
+    fn hears_of_all(&self) -> bool {
+        false
+    }
     fn other_grants(&self) -> usize {
         0
     }

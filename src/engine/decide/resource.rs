@@ -1,14 +1,11 @@
 //! What an authorization is about: a key, an alias, or nothing in particular.
 
-use std::borrow::Cow;
-
-use smallvec::SmallVec;
-
 use super::caller::Caller;
 use crate::engine::policy::arn_pattern::Target;
 use crate::engine::snapshot::{Key, Snapshot};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
+use crate::engine::term::composed::Composed;
 use crate::engine::term::key_id::KeyId;
 use crate::engine::term::request::{InvalidRequest, Request};
 
@@ -20,42 +17,43 @@ pub enum Resource<'a> {
     /// A key, or an alias of one, that the set does not have.
     UnknownKey {
         /// Its ARN, or the ARN of the alias.
-        arn: Cow<'a, str>,
+        arn: Composed<'a>,
         /// Of another account than the caller's.
         foreign: bool,
     },
     /// An alias as such.
     Alias {
         /// Its ARN.
-        arn: Cow<'a, str>,
+        arn: Composed<'a>,
         /// Its account.
         account: AccountId,
     },
     /// A key that is being made.
     NewKey {
         /// `arn:…:key/*`.
-        arn: String,
+        arn: Composed<'a>,
     },
     /// No resource. KMS accepts `*`, and for CreateKey all of an account.
     Any {
         /// `arn:…:*` of the caller's account.
-        arn: String,
+        arn: Composed<'a>,
     },
     /// The principal that ListRetirableGrants names.
     RetiringPrincipal(Option<&'a str>),
 }
 
 impl Resource<'_> {
-    /// The parts that `Resource` elements are matched against.
+    /// What `Resource` elements are matched against.
     #[must_use]
     pub fn target(&self) -> Target<'_> {
-        let text = match self {
-            Self::Key(key) => &*key.arn,
-            Self::UnknownKey { arn, .. } | Self::Alias { arn, .. } => arn,
-            Self::NewKey { arn } | Self::Any { arn } => arn,
+        Target::new(match self {
+            Self::Key(key) => &key.arn,
+            Self::UnknownKey { arn, .. }
+            | Self::Alias { arn, .. }
+            | Self::NewKey { arn }
+            | Self::Any { arn } => arn,
             Self::RetiringPrincipal(arn) => arn.unwrap_or_default(),
-        };
-        Arn::parse(text).map_or(Target([""; 6]), |arn| Target(arn.parts()))
+        })
     }
 
     /// The account that owns it.
@@ -97,8 +95,6 @@ pub struct Located<'a> {
     pub alias: Option<&'a str>,
 }
 
-type ArnText = SmallVec<[u8; 192]>;
-
 impl<'a> Locator<'a, '_> {
     /// The key that a `KeyId` parameter names.
     ///
@@ -113,24 +109,18 @@ impl<'a> Locator<'a, '_> {
             Some((_, region)) => region,
             None => self.region()?,
         };
-        let (found, arn): (Option<&'a Key>, Cow<'a, str>) = match id {
-            KeyId::Arn(arn) => (self.snapshot.keys.get(arn.text), arn.text.into()),
-            KeyId::AliasArn(arn) => (self.behind(arn.text), arn.text.into()),
-            KeyId::Id(id) => {
-                let text = self.local(region, "key/", id, field)?;
-                let arn = as_text(&text);
-                (self.snapshot.keys.get(arn), arn.to_owned().into())
-            }
-            KeyId::AliasName(name) => {
-                let text = self.local(region, "", name, field)?;
-                let arn = as_text(&text);
-                (self.behind(arn), arn.to_owned().into())
-            }
+        let arn: Composed<'a> = match id {
+            KeyId::Arn(arn) | KeyId::AliasArn(arn) => arn.text.into(),
+            KeyId::Id(id) => self.local(region, "key/", id, field)?,
+            KeyId::AliasName(name) => self.local(region, "", name, field)?,
         };
-        let account = id.home().map(|(account, _)| account).or(self.caller.account());
+        let found = if alias.is_some() { self.behind(&arn) } else { self.snapshot.keys.get(&*arn) };
         let resource = match found {
             Some(key) => Resource::Key(key),
-            None => Resource::UnknownKey { foreign: account != self.caller.account(), arn },
+            None => {
+                let account = id.home().map(|(account, _)| account).or(self.caller.account());
+                Resource::UnknownKey { foreign: account != self.caller.account(), arn }
+            }
         };
         Ok(Located { resource, region, alias })
     }
@@ -138,11 +128,13 @@ impl<'a> Locator<'a, '_> {
     /// The key with the id of `key` in another Region.
     #[must_use]
     pub fn twin(&self, key: &Key, region: &'a str) -> Located<'a> {
-        let arn = format!("arn:{}:kms:{region}:{}:key/{}", key.partition(), key.account, key.id());
+        let account = key.account.as_str();
+        let parts = ["arn:", key.partition(), ":kms:", region, ":", account, ":key/", key.id()];
+        let arn = Composed::of(&parts);
         let foreign = Some(key.account) != self.caller.account();
-        let resource = match self.snapshot.keys.get(arn.as_str()) {
+        let resource = match self.snapshot.keys.get(&*arn) {
             Some(key) => Resource::Key(key),
-            None => Resource::UnknownKey { arn: arn.into(), foreign },
+            None => Resource::UnknownKey { arn, foreign },
         };
         Located { resource, region, alias: None }
     }
@@ -163,9 +155,9 @@ impl<'a> Locator<'a, '_> {
         field: &str,
     ) -> Result<(Resource<'a>, &'a str), InvalidRequest> {
         let region = self.region()?;
-        let text = self.local(region, "", name, field)?;
+        let arn = self.local(region, "", name, field)?;
         let account = self.account(field)?;
-        Ok((Resource::Alias { arn: as_text(&text).to_owned().into(), account }, region))
+        Ok((Resource::Alias { arn, account }, region))
     }
 
     /// The key behind an alias, or an unknown key that is named after the alias.
@@ -173,7 +165,7 @@ impl<'a> Locator<'a, '_> {
     pub fn target_of(&self, alias: &Resource<'a>, region: &'a str) -> Located<'a> {
         let arn = match alias {
             Resource::Alias { arn, .. } => arn.clone(),
-            _ => Cow::Borrowed(""),
+            _ => "".into(),
         };
         let resource = match self.behind(&arn) {
             Some(key) => Resource::Key(key),
@@ -218,26 +210,19 @@ impl<'a> Locator<'a, '_> {
         kind: &str,
         name: &str,
         field: &str,
-    ) -> Result<ArnText, InvalidRequest> {
+    ) -> Result<Composed<'a>, InvalidRequest> {
         let account = self.account(field)?;
         let partition = self.caller.partition().unwrap_or("aws");
-        let mut text = ArnText::new();
-        for part in ["arn:", partition, ":kms:", region, ":", account.as_str(), ":", kind, name] {
-            text.extend_from_slice(part.as_bytes());
-        }
-        Ok(text)
+        let parts = ["arn:", partition, ":kms:", region, ":", account.as_str(), ":", kind, name];
+        Ok(Composed::of(&parts))
     }
 
     /// `arn:…:REST` in the caller's account and a Region.
     #[must_use]
-    pub fn in_account(&self, region: &str, rest: &str) -> String {
+    pub fn in_account(&self, region: &str, rest: &str) -> Composed<'a> {
         let partition = self.caller.partition().unwrap_or("aws");
         let account = self.caller.account();
         let account = account.as_ref().map_or("", AccountId::as_str);
-        format!("arn:{partition}:kms:{region}:{account}:{rest}")
+        Composed::of(&["arn:", partition, ":kms:", region, ":", account, ":", rest])
     }
-}
-
-fn as_text(bytes: &ArnText) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }

@@ -10,7 +10,6 @@ use super::grants::{is_visible, names};
 use super::guardrails::{guardrails, own_policies};
 use super::layers::Question;
 use super::observer::Observer;
-use super::target;
 use crate::engine::grant::Grant;
 use crate::engine::kms::action::Action;
 use crate::engine::snapshot::Key;
@@ -32,7 +31,7 @@ pub(super) fn decide<'a>(
     };
     facts.leg.retired = Some(&grant.context);
     let facts = &*facts;
-    let mut question = Question { facts, target: target(facts), observer };
+    let mut question = Question::new(facts, observer);
     let guard = guardrails(&mut question);
     let (own_denies, limits) = own_policies(&mut question);
     let by_grant = by_grant(facts, grant, &limits);

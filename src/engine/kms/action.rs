@@ -30,9 +30,9 @@ impl Action {
     /// The action that `name`, without prefix, is exactly.
     #[must_use]
     pub fn from_bare(name: &str) -> Option<Self> {
-        // The table is in alphabetical order.
-        let index = NAMES.binary_search_by(|(_, bare)| (*bare).cmp(name)).ok()?;
-        ACTIONS.get(index).copied()
+        let action = *BY_SLOT.get(slot(name.as_bytes(), MULTIPLIER))?;
+        let action = *ACTIONS.get(usize::from(action))?;
+        (action.bare() == name).then_some(action)
     }
 
     const fn has(self, quality: Trait) -> bool {
@@ -94,9 +94,72 @@ impl Action {
     }
 }
 
+/// Slots of the table by which actions are found; each has at most one action.
+const SLOTS: usize = 512;
+
+/// The multiplier that gives every action a slot of its own; tried out when compiled.
+const MULTIPLIER: u64 = {
+    let mut multiplier = 0x9E37_79B9_7F4A_7C15;
+    while collides(multiplier) {
+        multiplier += 2;
+    }
+    multiplier
+};
+
+/// The actions by slot; an empty slot has none.
+const BY_SLOT: [u8; SLOTS] = {
+    let mut slots = [u8::MAX; SLOTS];
+    let mut index = 0;
+    while index < NAMES.len() {
+        #[expect(clippy::indexing_slicing, reason = "in range, and checked when compiled")]
+        let slot = &mut slots[slot(NAMES[index].1.as_bytes(), MULTIPLIER)];
+        *slot = index as u8;
+        index += 1;
+    }
+    slots
+};
+
+/// The slot of a name: of its length and some of its bytes.
+const fn slot(name: &[u8], multiplier: u64) -> usize {
+    // Names of fewer bytes than eight are short of them at the end.
+    let mut word = name.len() as u64;
+    let mut at = 0;
+    while at < 4 {
+        // Of a name's four quarters the first byte, and its last three bytes.
+        let (front, back) = (at * name.len() / 4, name.len().wrapping_sub(at + 1));
+        #[expect(clippy::indexing_slicing, reason = "tested a line above")]
+        if front < name.len() {
+            word = (word << 7) ^ name[front] as u64;
+        }
+        #[expect(clippy::indexing_slicing, reason = "tested a line above")]
+        if back < name.len() {
+            word = (word << 7) ^ name[back] as u64;
+        }
+        at += 1;
+    }
+    (word.wrapping_mul(multiplier) >> 55) as usize
+}
+
+const fn collides(multiplier: u64) -> bool {
+    let mut taken = [false; SLOTS];
+    let mut index = 0;
+    while index < NAMES.len() {
+        #[expect(clippy::indexing_slicing, reason = "in range, and checked when compiled")]
+        let taken = &mut taken[slot(NAMES[index].1.as_bytes(), multiplier)];
+        if *taken {
+            return true;
+        }
+        *taken = true;
+        index += 1;
+    }
+    false
+}
+
 /// A set of actions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ActionSet(u128);
+pub struct ActionSet(u64);
+
+const _: () = assert!(ACTIONS.len() < 64, "a set of actions has a bit for each");
 
 impl ActionSet {
     /// No action.
@@ -250,5 +313,8 @@ mod tests {
         }
         assert_eq!(Action::from_name("kms:decrypt"), None);
         assert_eq!(Action::from_name("Decrypt"), None);
+        for name in ["", "D", "Decrypu", "decrypt", "Decrypt ", "ReEncrypt", "é"] {
+            assert_eq!(Action::from_bare(name), None, "{name:?}");
+        }
     }
 }

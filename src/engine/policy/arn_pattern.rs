@@ -13,6 +13,10 @@ use crate::engine::term::values::Context;
 pub enum ResourcePattern {
     /// `*`.
     Any,
+    /// One ARN: no wildcard, no variable.
+    Exact(Box<str>),
+    /// All ARNs that start so: a `*` at the end alone, in the sixth segment.
+    Prefix(Box<str>),
     /// Up to six segments between colons.
     Segments {
         /// The segments, compiled.
@@ -32,9 +36,28 @@ pub struct Segment {
     crosses: bool,
 }
 
-/// The parts of the ARN that an authorization is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a>(pub [&'a str; 6]);
+/// The ARN that an authorization is about; empty for none.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a>(&'a str);
+
+impl<'a> Target<'a> {
+    /// An ARN; anything else is matched by `*` alone.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.0
+    }
+
+    /// Its six parts.
+    fn parts(&self) -> [&'a str; 6] {
+        Arn::parse(self.0).map_or([""; 6], |arn| arn.parts())
+    }
+}
 
 impl ResourcePattern {
     /// Compiles a value of `Resource`.
@@ -61,7 +84,29 @@ impl ResourcePattern {
             segments.push(Segment { template, crosses: segment.ends_with('*') && !escaped });
         }
         let wild = |index: usize| texts.get(index).is_some_and(|text| text.contains(['*', '?']));
-        Ok(Self::Segments { segments: segments.into(), doubtful: wild(0) || wild(2) })
+        let doubtful = wild(0) || wild(2);
+        let simple = if doubtful { None } else { Self::simple(&segments) };
+        Ok(simple.unwrap_or(Self::Segments { segments: segments.into(), doubtful }))
+    }
+
+    /// The pattern in one text, where only its sixth segment has a wildcard, at the end.
+    fn simple(segments: &[Segment]) -> Option<Self> {
+        let [first @ .., last] = segments else { return None };
+        if first.len() != 5 {
+            return None;
+        }
+        let mut text = String::new();
+        for segment in first {
+            let Template::Literal(literal) = &segment.template else { return None };
+            text.push_str(literal);
+            text.push(':');
+        }
+        match &last.template {
+            Template::Literal(literal) => Some(Self::Exact((text + literal).into())),
+            Template::Prefix(literal) => Some(Self::Prefix((text + literal).into())),
+            Template::Any => Some(Self::Prefix(text.into())),
+            Template::Parts(_) => None,
+        }
     }
 
     /// Whether the pattern has the form of an ARN, or is `*`.
@@ -74,6 +119,8 @@ impl ResourcePattern {
     pub fn matches(&self, target: &Target<'_>, context: &impl Context) -> Truth {
         match self {
             Self::Any => Truth::True,
+            Self::Exact(text) => (**text == *target.0).into(),
+            Self::Prefix(text) => target.0.starts_with(&**text).into(),
             Self::Doubtful => Truth::Unsure,
             Self::Segments { segments, doubtful } => {
                 let (sure, possible) = reach(segments, target, context);
@@ -143,7 +190,7 @@ fn reach(segments: &[Segment], target: &Target<'_>, context: &impl Context) -> (
     let (mut sure, mut possible) = (1_u8, 1_u8);
     for segment in segments {
         let (mut next_sure, mut next_possible) = (0_u8, 0_u8);
-        for (index, text) in target.0.iter().enumerate() {
+        for (index, text) in target.parts().iter().enumerate() {
             let here = 1_u8 << index;
             if possible & here == 0 {
                 continue;
@@ -250,7 +297,7 @@ mod tests {
     struct Sample;
 
     impl Context for Sample {
-        fn values(&self, key: &ConditionKey) -> Values<'_> {
+        fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
             match &*key.name {
                 "aws:PrincipalTag/key" => Values::One(Scalar::Text("1234")),
                 "aws:PrincipalArn" => Values::One(Scalar::Text("arn:aws:iam::111122223333:user/A")),
@@ -261,7 +308,7 @@ mod tests {
 
     #[track_caller]
     fn resource(pattern: &str, expected: Truth) {
-        let target = Target(["arn", "aws", "kms", "us-west-2", "111122223333", "key/1234"]);
+        let target = Target::new("arn:aws:kms:us-west-2:111122223333:key/1234");
         let found = ResourcePattern::parse(pattern, true).unwrap().matches(&target, &Sample);
         assert_eq!(found, expected, "{pattern:?}");
     }

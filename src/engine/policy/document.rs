@@ -199,7 +199,7 @@ pub fn compile(
     }
     let failed = |problem: &Problem| problem.severity == super::super::problem::Severity::Error;
     let refused = problems.iter().skip(errors_before).any(failed);
-    (!refused).then(|| Policy { statements: compiled.into() })
+    (!refused).then(|| Policy::new(compiled))
 }
 
 fn find<'j, 'a>(members: &'j [Member<'a>], name: &str) -> Option<&'j Member<'a>> {

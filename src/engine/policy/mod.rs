@@ -4,6 +4,7 @@ pub mod arn_pattern;
 pub mod condition;
 pub mod document;
 mod elements;
+pub mod gist;
 pub mod principal;
 mod session;
 pub mod statement;
@@ -11,6 +12,7 @@ pub mod template;
 
 use std::sync::Arc;
 
+use self::gist::{Gist, Sieve};
 use self::statement::Statement;
 pub use document::compile;
 pub use session::{SESSION_POLICY_LIMITS, session};
@@ -64,18 +66,36 @@ impl PolicyKind {
 /// A compiled policy. Shared between all that carry it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
-    /// Its statements in order.
-    pub statements: Box<[Arc<Statement>]>,
+    /// Its statements in order, each with what it is about, roughly.
+    entries: Box<[(Gist, Arc<Statement>)]>,
 }
 
 impl Policy {
+    /// Of statements in order.
+    #[must_use]
+    pub fn new(statements: impl IntoIterator<Item = Arc<Statement>>) -> Self {
+        let entry = |statement: Arc<Statement>| (Gist::of(&statement), statement);
+        Self { entries: statements.into_iter().map(entry).collect() }
+    }
+
+    /// Its statements in order.
+    pub fn statements(&self) -> impl Iterator<Item = &Arc<Statement>> {
+        self.entries.iter().map(|(_, statement)| statement)
+    }
+
+    /// The statements that may be about a request, in order. The others are not even looked at.
+    pub fn passing(&self, sieve: Sieve) -> impl Iterator<Item = &Statement> {
+        let passes = move |(gist, _): &&(Gist, Arc<Statement>)| sieve.passes(gist);
+        self.entries.iter().filter(passes).map(|(_, statement)| &**statement)
+    }
+
     /// The policy with one of its statements replaced.
     #[must_use]
     pub fn with(&self, index: usize, statement: Statement) -> Self {
-        let mut statements = self.statements.to_vec();
+        let mut statements: Vec<Arc<Statement>> = self.statements().cloned().collect();
         if let Some(slot) = statements.get_mut(index) {
             *slot = Arc::new(statement);
         }
-        Self { statements: statements.into() }
+        Self::new(statements)
     }
 }

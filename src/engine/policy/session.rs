@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_session_policy_is_checked_like_any_other() {
         let good = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
-        assert_eq!(session("s", good).map(|policy| policy.statements.len()), Ok(1));
+        assert_eq!(session("s", good).map(|policy| policy.statements().count()), Ok(1));
         let codes = |text: &str| -> Vec<&'static str> {
             session("s", text).unwrap_err().as_slice().iter().map(|problem| problem.code).collect()
         };

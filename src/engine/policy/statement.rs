@@ -206,7 +206,7 @@ impl Statement {
 struct WithoutKeyAttributes<'c, C>(&'c C);
 
 impl<C: Context> Context for WithoutKeyAttributes<'_, C> {
-    fn values(&self, key: &ConditionKey) -> Values<'_> {
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
         match key.source {
             KeySource::ResourceTag | KeySource::ResourceAliases => Values::Absent,
             _ => self.0.values(key),

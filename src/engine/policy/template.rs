@@ -279,11 +279,11 @@ mod tests {
     struct Sample;
 
     impl Context for Sample {
-        fn values(&self, key: &ConditionKey) -> Values<'_> {
+        fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v> {
             match &*key.name {
                 "aws:username" => Values::One(Scalar::Text("al*ce")),
                 "aws:EpochTime" => Values::One(Scalar::Integer(12)),
-                "aws:TagKeys" => Values::texts(["a", "b"]),
+                "aws:TagKeys" => Values::texts(&["a", "b"]),
                 _ => Values::Absent,
             }
         }

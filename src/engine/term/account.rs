@@ -14,6 +14,12 @@ impl AccountId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The digits as bytes.
+    #[must_use]
+    pub fn digits(&self) -> &[u8; 12] {
+        &self.0
+    }
+
     /// The account id in `text`, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -25,15 +25,19 @@ impl<'a> Arn<'a> {
     /// Cuts `text` into its parts; `None` when it is not an ARN.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.splitn(6, ':');
-        let scheme = parts.next()?;
-        let partition = parts.next()?;
-        let service = parts.next()?;
-        let region = parts.next()?;
-        let account = parts.next()?;
-        let resource = parts.next()?;
-        let well_formed =
-            scheme == "arn" && !partition.is_empty() && !service.is_empty() && !resource.is_empty();
+        let rest = text.strip_prefix("arn:")?;
+        // The parts are short: a plain loop is faster than a search for each colon.
+        let mut bytes = rest.bytes().enumerate();
+        let mut start = 0;
+        let mut part = || {
+            let (end, _) = bytes.find(|(_, byte)| *byte == b':')?;
+            let part = rest.get(start..end)?;
+            start = end + 1;
+            Some(part)
+        };
+        let (partition, service, region, account) = (part()?, part()?, part()?, part()?);
+        let resource = rest.get(start..)?;
+        let well_formed = !partition.is_empty() && !service.is_empty() && !resource.is_empty();
         well_formed.then_some(Self { text, partition, service, region, account, resource })
     }
 

@@ -2,6 +2,7 @@
 
 use super::account::AccountId;
 use super::arn::Arn;
+use super::text::made_of;
 
 /// One of the four forms of KMS's `KeyId` parameter.
 ///
@@ -80,9 +81,7 @@ impl<'a> KeyId<'a> {
 /// Whether `text` is a key id: letters, digits and hyphens.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 256
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    !text.is_empty() && text.len() <= 256 && made_of(text, b"-")
 }
 
 /// Whether `text` is an alias name: `alias/` and letters, digits, `/`, `_` and `-`.
@@ -91,10 +90,7 @@ pub fn is_id(text: &str) -> bool {
 #[must_use]
 pub fn is_alias_name(text: &str) -> bool {
     text.len() <= 256
-        && text.strip_prefix("alias/").is_some_and(|name| {
-            !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b))
-        })
+        && text.strip_prefix("alias/").is_some_and(|name| !name.is_empty() && made_of(name, b"/_-"))
 }
 
 /// Whether the ARN is of an alias that AWS keeps for itself.
@@ -108,13 +104,17 @@ pub fn is_reserved_alias(arn: &str) -> bool {
 /// Whether `text` has the form of a Region, such as `us-west-2` or `us-gov-east-1`.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
-    let mut parts = text.rsplit('-');
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    text.len() <= 32
-        && parts.next().is_some_and(digits)
-        && (2..=3).contains(&parts.clone().count())
-        && parts.all(word)
+    // The words before the part that is being read, its length, and whether it is the number.
+    let (mut words, mut length, mut number) = (0, 0, false);
+    for byte in text.bytes() {
+        match byte {
+            b'-' if length > 0 && !number => (words, length) = (words + 1, 0),
+            b'a'..=b'z' if !number => length += 1,
+            b'0'..=b'9' if number || length == 0 => (length, number) = (length + 1, true),
+            _ => return false,
+        }
+    }
+    text.len() <= 32 && (2..=3).contains(&words) && number
 }
 
 /// The text names no key.
@@ -172,6 +172,14 @@ mod tests {
                 && !is_region("US-west-2")
                 && !is_region("2")
                 && !is_region("a-b-c-d-1")
+                && !is_region("us-west-")
+                && !is_region("us-west-2a")
+                && !is_region("us-west2-1")
+                && !is_region("us--2")
+                && !is_region("1-west-2")
+                && !is_region("us-west-2-3")
+                && !is_region("-us-west-2")
+                && !is_region("")
         );
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod account;
 pub mod arn;
+pub mod composed;
 pub mod condition_key;
+pub mod few;
 pub mod key_id;
 pub mod principal;
 pub mod request;

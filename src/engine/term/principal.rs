@@ -1,7 +1,10 @@
 //! Who asks: users, sessions, root users and services.
 
+use memchr::memchr;
+
 use super::account::AccountId;
 use super::arn::Arn;
+use super::text::made_of;
 
 /// A caller, as named in a request.
 ///
@@ -59,7 +62,7 @@ impl<'a> Principal<'a> {
     ///
     /// The text is none of the forms above; a role is not a caller (its sessions are).
     pub fn parse(text: &'a str) -> Result<Self, InvalidPrincipal> {
-        if is_service(text) {
+        if !text.starts_with("arn:") && is_service(text) {
             return Ok(Self::Service { name: text });
         }
         let invalid = |expected| InvalidPrincipal { text: text.to_owned(), expected };
@@ -68,7 +71,7 @@ impl<'a> Principal<'a> {
         if !arn.region.is_empty() {
             return Err(invalid("no Region in the ARN of a principal"));
         }
-        let (kind, rest) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
+        let (kind, rest) = split(arn.resource).unwrap_or((arn.resource, ""));
         match (arn.service, kind) {
             ("iam", "root") if arn.resource == "root" => Ok(Self::Root { arn: text, account }),
             ("iam", "user") => {
@@ -81,7 +84,7 @@ impl<'a> Principal<'a> {
             ("iam", "role") => Err(invalid(
                 "a session of the role, such as `arn:aws:sts::111122223333:assumed-role/Role/session`, with the role in `role_arn`",
             )),
-            ("sts", "assumed-role") => match rest.split_once('/') {
+            ("sts", "assumed-role") => match split(rest) {
                 Some((role, session)) if is_name(role) && is_name(session) => {
                     Ok(Self::Session { arn: text, account, role, session })
                 }
@@ -110,8 +113,14 @@ impl<'a> Principal<'a> {
 
     /// The digits of the account; a service has none.
     #[must_use]
-    pub fn account_text(&self) -> Option<&'a str> {
-        if let Self::Service { .. } = self { None } else { self.text().split(':').nth(4) }
+    pub fn account_text(&self) -> Option<&str> {
+        match self {
+            Self::Root { account, .. }
+            | Self::User { account, .. }
+            | Self::Session { account, .. }
+            | Self::Federated { account, .. } => Some(account.as_str()),
+            Self::Service { .. } => None,
+        }
     }
 
     /// The ARN, or the name of a service.
@@ -142,9 +151,13 @@ pub fn is_service(text: &str) -> bool {
 
 /// Names of IAM users, roles and sessions: word characters and `+=,.@-`.
 fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 128
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+    !text.is_empty() && text.len() <= 128 && made_of(text, b"_+=,.@-")
+}
+
+/// What is before the first `/`, and what is behind it.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let at = memchr(b'/', text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The text names no principal that can call KMS.

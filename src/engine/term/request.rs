@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arn::Arn;
+use super::few::Few;
 use super::key_id::KeyId;
 use super::principal::Principal;
 use super::time::Timestamp;
@@ -10,7 +11,8 @@ use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::kms::operation::Operation;
 use crate::engine::policy::Policy;
 
-/// A question. Texts are borrowed from the message that carried it.
+/// A question. Texts are borrowed from the message that carried it, and lists of the usual length
+/// stand in place: asking does not allocate.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// Who asks KMS.
@@ -22,7 +24,7 @@ pub struct Request<'a> {
     /// Session tags.
     pub session_tags: Pairs<'a>,
     /// Session policies, compiled. None does not limit (but see federated users).
-    pub session_policies: Vec<Arc<Policy>>,
+    pub session_policies: Few<Arc<Policy>, 2>,
     /// `aws:userid`, as the caller names it.
     pub user_id: Option<&'a str>,
     /// `aws:SourceIdentity`.
@@ -34,10 +36,10 @@ pub struct Request<'a> {
     /// Encryption context of the operation.
     pub encryption_context: Pairs<'a>,
     /// Grant tokens.
-    pub grant_tokens: Vec<&'a str>,
+    pub grant_tokens: Texts<'a>,
     /// Condition keys that the caller asserts. Invariant: no name twice, ignoring case; no derived
     /// key; no empty list.
-    pub context: Vec<Asserted<'a>>,
+    pub context: Few<Asserted<'a>, 8>,
     /// Parameters of the operation.
     pub parameters: Parameters<'a>,
     /// Region of the endpoint that was called.
@@ -70,7 +72,10 @@ pub enum Asked {
 }
 
 /// Pairs of texts; the names may repeat in other spellings.
-pub type Pairs<'a> = Vec<(&'a str, &'a str)>;
+pub type Pairs<'a> = Few<(&'a str, &'a str), 4>;
+
+/// Some texts.
+pub type Texts<'a> = Few<&'a str, 2>;
 
 /// A condition key that the caller asserts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ pub enum AssertedValues<'a> {
     /// Of a single-valued key.
     One(&'a str),
     /// Of a multivalued key; not empty.
-    Many(Vec<&'a str>),
+    Many(Texts<'a>),
 }
 
 /// A condition key that a simulation replaces.
@@ -166,7 +171,7 @@ pub struct Parameters<'a> {
     /// `Tags`.
     pub tags: Pairs<'a>,
     /// `TagKeys` of UntagResource.
-    pub tag_keys: Vec<&'a str>,
+    pub tag_keys: Texts<'a>,
     /// `AliasName`.
     pub alias_name: Option<&'a str>,
     /// `TargetKeyId`.

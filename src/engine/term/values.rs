@@ -3,16 +3,18 @@
 use std::fmt;
 
 use super::condition_key::ConditionKey;
+use super::text::same;
 use super::time::Timestamp;
+use crate::engine::kms::action::{Action, ActionSet};
 
 /// Where a policy finds the values of condition keys.
 pub trait Context {
     /// The values of `key` in this request.
-    fn values(&self, key: &ConditionKey) -> Values<'_>;
+    fn values<'v>(&'v self, key: &'v ConditionKey) -> Values<'v>;
 }
 
 /// The values of a condition key in one request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values<'a> {
     /// The request does not have the key.
     Absent,
@@ -26,40 +28,110 @@ pub enum Values<'a> {
     Unknown,
 }
 
-/// Several values: the first few in place.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Many<'a> {
-    first: [Scalar<'a>; 8],
-    len: usize, // Of `first` that count.
-    more: Vec<Scalar<'a>>,
+/// Several values, read where they stand.
+#[derive(Clone, Copy, Debug)]
+pub enum Many<'a> {
+    /// Of a request.
+    Texts(&'a [&'a str]),
+    /// Of a simulation.
+    Strings(&'a [String]),
+    /// Of the policy set.
+    Stored(&'a [Box<str>]),
+    /// The names of pairs.
+    Names(PairList<'a>),
+    /// The values of the pairs with this name, whose case does not count.
+    ValuesOf(PairList<'a>, &'a str),
+    /// Names of actions without prefix.
+    Actions(ActionSet),
+}
+
+/// Pairs of texts, of a request or of the policy set.
+#[derive(Clone, Copy, Debug)]
+pub enum PairList<'a> {
+    /// Of a request.
+    Told(&'a [(&'a str, &'a str)]),
+    /// Of the policy set.
+    Stored(&'a [(Box<str>, Box<str>)]),
+}
+
+impl<'a> PairList<'a> {
+    /// The pair at a position.
+    fn at(&self, index: usize) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Told(pairs) => pairs.get(index).copied(),
+            Self::Stored(pairs) => pairs.get(index).map(|(name, value)| (&**name, &**value)),
+        }
+    }
+
+    /// The values of the pairs with this name; several when names differ in case alone.
+    #[must_use]
+    pub fn values_of(self, name: &'a str) -> Values<'a> {
+        match self {
+            Self::Told(pairs) => self.among(pairs.iter().copied(), name),
+            Self::Stored(pairs) => {
+                self.among(pairs.iter().map(|(name, value)| (&**name, &**value)), name)
+            }
+        }
+    }
+
+    #[inline]
+    fn among(
+        self,
+        mut pairs: impl Iterator<Item = (&'a str, &'a str)>,
+        name: &'a str,
+    ) -> Values<'a> {
+        let Some((_, value)) = pairs.find(|(other, _)| same(other, name)) else {
+            return Values::Absent;
+        };
+        if pairs.any(|(other, _)| same(other, name)) {
+            return Values::Each(Many::ValuesOf(self, name));
+        }
+        Values::One(Scalar::Text(value))
+    }
 }
 
 impl<'a> Many<'a> {
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    /// The values in order.
+    pub fn iter(self) -> impl Iterator<Item = Scalar<'a>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let text = self.from(&mut next)?;
+            Some(Scalar::Text(text))
+        })
     }
 
-    /// The values in order.
-    pub fn iter(&self) -> impl Iterator<Item = Scalar<'a>> + '_ {
-        self.first.iter().take(self.len).chain(&self.more).copied()
+    /// The first value at a position or behind it; the position moves on.
+    fn from(&self, next: &mut usize) -> Option<&'a str> {
+        loop {
+            let index = *next;
+            *next += 1;
+            return match self {
+                Self::Texts(texts) => texts.get(index).copied(),
+                Self::Strings(texts) => texts.get(index).map(String::as_str),
+                Self::Stored(texts) => texts.get(index).map(|text| &**text),
+                Self::Names(pairs) => pairs.at(index).map(|(name, _)| name),
+                Self::ValuesOf(pairs, name) => {
+                    let (other, value) = pairs.at(index)?;
+                    if !same(other, name) {
+                        continue;
+                    }
+                    Some(value)
+                }
+                Self::Actions(actions) => {
+                    let action = Action::ALL.get(index)?;
+                    if !actions.contains(*action) {
+                        continue;
+                    }
+                    Some(action.bare())
+                }
+            };
+        }
     }
 }
 
-impl<'a> FromIterator<Scalar<'a>> for Many<'a> {
-    fn from_iter<I: IntoIterator<Item = Scalar<'a>>>(values: I) -> Self {
-        let mut many = Self { first: [Scalar::Bool(false); 8], len: 0, more: Vec::new() };
-        for value in values {
-            match many.first.get_mut(many.len) {
-                Some(slot) => {
-                    *slot = value;
-                    many.len += 1;
-                }
-                None => many.more.push(value),
-            }
-        }
-        many
+impl PartialEq for Many<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
@@ -71,9 +143,15 @@ impl<'a> Values<'a> {
     }
 
     /// Several texts; absent when there are none.
-    pub fn texts(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let values: Many<'a> = texts.into_iter().map(Scalar::Text).collect();
-        if values.is_empty() { Self::Absent } else { Self::Many(values) }
+    #[must_use]
+    pub fn many(values: Many<'a>) -> Self {
+        if values.iter().next().is_none() { Self::Absent } else { Self::Many(values) }
+    }
+
+    /// Several texts; absent when there are none.
+    #[must_use]
+    pub fn texts(texts: &'a [&'a str]) -> Self {
+        Self::many(Many::Texts(texts))
     }
 }
 
@@ -156,7 +234,8 @@ impl fmt::Write for ShortText {
 
 #[cfg(test)]
 mod tests {
-    use super::{Scalar, Values};
+    use super::{Many, PairList, Scalar, Values};
+    use crate::engine::kms::action::ActionSet;
     use crate::engine::term::time::Timestamp;
 
     #[test]
@@ -170,6 +249,25 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_absence() {
-        assert_eq!(Values::texts([]), Values::Absent);
+        assert_eq!(Values::texts(&[]), Values::Absent);
+    }
+
+    #[test]
+    fn values_of_pairs_are_found_whatever_the_case_of_the_name() {
+        let pairs = [("Team", "a"), ("x", "b"), ("TEAM", "c")];
+        let told = PairList::Told(&pairs);
+        assert_eq!(told.values_of("team"), Values::Each(Many::Texts(&["a", "c"])));
+        assert_eq!(told.values_of("X"), Values::One(Scalar::Text("b")));
+        assert_eq!(told.values_of("y"), Values::Absent);
+        let stored = pairs.map(|(name, value)| (Box::from(name), Box::from(value)));
+        let stored = PairList::Stored(&stored);
+        assert_eq!(stored.values_of("team"), told.values_of("team"));
+        assert_eq!(Many::Names(stored), Many::Texts(&["Team", "x", "TEAM"]));
+    }
+
+    #[test]
+    fn actions_are_named_in_the_order_of_the_table() {
+        let actions = ActionSet::matching("kms:*crypt");
+        assert_eq!(Many::Actions(actions), Many::Texts(&["Decrypt", "Encrypt"]));
     }
 }

@@ -231,7 +231,7 @@ fn opens_to_anyone(view: &PolicyView<'_>, action: Action) -> bool {
         }),
         Principals::Bearer | Principals::AllBut(_) => false,
     };
-    view.policy.statements.iter().any(|statement| {
+    view.policy.statements().any(|statement| {
         statement.effect == Effect::Allow && statement.actions.contains(action) && anyone(statement)
     })
 }
@@ -247,9 +247,7 @@ fn delegates(statement: &Statement, view: &PolicyView<'_>) -> bool {
 }
 
 fn delegation_missing(view: &PolicyView<'_>, report: &mut Report<'_>) {
-    if view.key.is_some()
-        && !view.policy.statements.iter().any(|statement| delegates(statement, view))
-    {
+    if view.key.is_some() && !view.policy.statements().any(|statement| delegates(statement, view)) {
         let message = "no statement names the account, so that its IAM policies open nothing";
         report.at(view.span(), message);
     }
@@ -316,7 +314,7 @@ fn mentioned(view: &PolicyView<'_>, pattern: &PrincipalPattern) -> ActionSet {
         Principals::These(patterns) => patterns.contains(pattern),
         Principals::Bearer | Principals::AllBut(_) => false,
     };
-    let allows = view.policy.statements.iter();
+    let allows = view.policy.statements();
     allows
         .filter(|statement| statement.effect == Effect::Allow && names(statement))
         .fold(ActionSet::EMPTY, |all, statement| all.union(statement.actions))

@@ -226,7 +226,7 @@ fn inert(view: &StatementView<'_>, report: &mut Report<'_>) {
         let nothing = own
             && actions.peek().is_some()
             && !actions.any(|action| {
-                key.policy.statements.iter().any(|statement| enables(statement, key, action))
+                key.policy.statements().any(|statement| enables(statement, key, action))
             });
         if nothing {
             let message = format!("the policy of `{text}` leaves none of these actions to IAM");

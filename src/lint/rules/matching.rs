@@ -193,7 +193,7 @@ fn resource_not_this_key(view: &StatementView<'_>, report: &mut Report<'_>) {
         return;
     };
     let variables = view.of.version() == Some("2012-10-17");
-    let target = Target(arn.parts());
+    let target = Target::new(arn.text);
     let open = Open { action: Action::DescribeKey, key: Some(key), caller: None, root: None };
     let matches = |text: &str| {
         ResourcePattern::parse(text, variables)
@@ -333,7 +333,7 @@ fn hidden_by_deny(view: &StatementView<'_>, report: &mut Report<'_>) {
     if !view.allows() || view.of.kind == PolicyKind::Scp || !view.is_kms_only() {
         return;
     }
-    let statements = view.of.policy.statements.iter();
+    let statements = view.of.policy.statements();
     let denies: Vec<&Statement> = statements
         .map(|statement| &**statement)
         .filter(|other| other.effect == Effect::Deny)
@@ -372,8 +372,7 @@ fn redundant_allow(view: &StatementView<'_>, report: &mut Report<'_>) {
     let others: Vec<&Statement> = view
         .of
         .policy
-        .statements
-        .iter()
+        .statements()
         .map(|statement| &**statement)
         .filter(|other| other.effect == Effect::Allow && other.index != view.compiled.index)
         .filter(|other| named(other) && earlier_or_wider(other) && !other.reads_key_attributes)

@@ -64,7 +64,7 @@ pub fn decision(verdict: Verdict) -> v1::Decision {
 fn leg(leg: &Leg<'_>) -> v1::Leg {
     v1::Leg {
         action: leg.action.name().to_owned(),
-        resource: leg.resource.clone().into_owned(),
+        resource: leg.resource.to_string(),
         decision: decision(leg.decision.verdict()).into(),
         error_code: leg.error_code().unwrap_or_default().to_owned(),
     }
@@ -154,7 +154,7 @@ pub fn layer_name(layer: Layer) -> &'static str {
 fn leg_reason(leg: &Leg<'_>) -> v1::LegExplanation {
     v1::LegExplanation {
         action: leg.action.name().to_owned(),
-        resource: leg.resource.clone().into_owned(),
+        resource: leg.resource.to_string(),
         determining: leg.decision.basis().map(matched).collect(),
         layers: Vec::new(),
         missing: String::new(),

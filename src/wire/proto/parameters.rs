@@ -5,7 +5,7 @@ use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::term::key_id::is_alias_name;
 use crate::engine::term::principal::is_service;
-use crate::engine::term::request::{GrantParameters, InvalidRequest, Pairs, Parameters};
+use crate::engine::term::request::{GrantParameters, InvalidRequest, Pairs, Parameters, Texts};
 use crate::engine::term::time::Timestamp;
 use crate::wire::v1;
 
@@ -96,7 +96,7 @@ fn tags(from: &[v1::Tag]) -> Refused<Pairs<'_>> {
     Ok(tags)
 }
 
-fn tag_keys(from: &[String]) -> Refused<Vec<&str>> {
+fn tag_keys(from: &[String]) -> Refused<Texts<'_>> {
     if from.len() > TAGS || from.iter().any(|name| name.is_empty() || name.len() > 512) {
         return refuse(
             "parameters.tag_keys",

@@ -11,10 +11,11 @@ use crate::engine::kms::operation::Operation;
 use crate::engine::policy::{Policy, session};
 use crate::engine::term::arn::Arn;
 use crate::engine::term::condition_key::has_form;
+use crate::engine::term::few::Few;
 use crate::engine::term::key_id::{KeyId, is_region};
 use crate::engine::term::principal::{Principal, is_service};
 use crate::engine::term::request::{
-    Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request,
+    Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request, Texts,
 };
 use crate::engine::term::text::folded;
 use crate::engine::term::time::Timestamp;
@@ -160,7 +161,7 @@ fn issuer_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Ar
     }
 }
 
-fn session_policies(texts: &[String], sessions: Sessions<'_>) -> Refused<Vec<Arc<Policy>>> {
+fn session_policies(texts: &[String], sessions: Sessions<'_>) -> Refused<Few<Arc<Policy>, 2>> {
     if texts.len() > bound::SESSION_POLICIES {
         return refuse(
             "principal.session_policies",
@@ -227,7 +228,7 @@ pub(super) fn pairs<'a>(field: &str, map: &'a HashMap<String, String>) -> Refuse
     Ok(pairs)
 }
 
-fn grant_tokens(tokens: &[String]) -> Refused<Vec<&str>> {
+fn grant_tokens(tokens: &[String]) -> Refused<Texts<'_>> {
     if tokens.len() > bound::GRANT_TOKENS {
         return refuse("grant_tokens", format!("more than {}", bound::GRANT_TOKENS));
     }
@@ -246,8 +247,8 @@ fn grant_tokens(tokens: &[String]) -> Refused<Vec<&str>> {
 }
 
 /// Both context maps. Names ignore case and stand once; derived keys cannot be asserted.
-fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Vec<Asserted<'a>>> {
-    let mut asserted: Vec<Asserted<'a>> = Vec::new();
+fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Few<Asserted<'a>, 8>> {
+    let mut asserted: Few<Asserted<'a>, 8> = Few::new();
     // A map has no order: of several refusals the first by its field is told, always the same.
     let mut refused: Option<InvalidRequest> = None;
     let mut keep = |found: Refused<Asserted<'a>>| match found {
@@ -278,7 +279,7 @@ fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Vec<Asserted<'a>>> 
             );
         }
     }
-    asserted.retain(|asserted| asserted.values != AssertedValues::Many(Vec::new()));
+    asserted.retain(|asserted| asserted.values != AssertedValues::Many(Texts::new()));
     Ok(asserted)
 }
 

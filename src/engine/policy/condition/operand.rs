@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use smallvec::SmallVec;
 
 use super::number::Decimal;
 use super::{BoolOperand, Test};
@@ -42,7 +43,9 @@ impl Test {
                 Some(any(operands.iter().map(|operand| bool_operand(operand, value, context))))
             }
             Self::Binary(operands) => value.with_text(|text| {
-                let bytes = STANDARD.decode(text).ok()?;
+                let mut room: SmallVec<[u8; 256]> = SmallVec::from_elem(0, text.len());
+                let length = STANDARD.decode_slice(text, &mut room).ok()?;
+                let bytes = room.get(..length)?;
                 Some(operands.iter().any(|operand| **operand == *bytes).into())
             }),
             Self::Address(operands) => value.with_text(|text| {

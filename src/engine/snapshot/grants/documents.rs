@@ -13,7 +13,7 @@ pub struct DocumentGrants {
     hasher: DefaultHashBuilder,
     /// Sorted by id.
     by_key: HashMap<Box<str>, Box<[Arc<Grant>]>>,
-    /// By hash of key and grantee; sorted by id. Hashes may coincide.
+    /// By hash of the key's hash and the grantee; sorted by id. Hashes may coincide.
     by_grantee: HashMap<u64, Vec<Arc<Grant>>>,
     /// By hash of retiring principal; sorted by id, then key. Hashes may coincide.
     by_retiring: HashMap<u64, Vec<Arc<Grant>>>,
@@ -36,7 +36,7 @@ impl DocumentGrants {
                 let slot = index.hasher.hash_one(GranteeRef::of(retiring));
                 index.by_retiring.entry(slot).or_default().push(Arc::clone(&grant));
             }
-            let slot = index.hasher.hash_one((&*grant.key_arn, GranteeRef::of(&grant.grantee)));
+            let slot = index.slot(&grant.key_arn)(GranteeRef::of(&grant.grantee));
             index.by_grantee.entry(slot).or_default().push(Arc::clone(&grant));
             by_key.entry(grant.key_arn.clone()).or_default().push(grant);
         }
@@ -57,6 +57,9 @@ impl DocumentGrants {
     /// The grants on a key, sorted by id.
     #[must_use]
     pub fn on(&self, key_arn: &str) -> &[Arc<Grant>] {
+        if self.by_key.is_empty() {
+            return &[];
+        }
         self.by_key.get(key_arn).map_or(&[], |list| list)
     }
 
@@ -67,13 +70,19 @@ impl DocumentGrants {
         grantees: &[GranteeRef<'_>],
     ) -> impl Iterator<Item = &'g Arc<Grant>> {
         let on_key = !self.by_key.is_empty() && self.by_key.contains_key(key_arn);
+        let slot = self.slot(if on_key { key_arn } else { "" });
         grantees
             .iter()
             .filter(move |_| on_key)
-            .filter_map(move |grantee| {
-                self.by_grantee.get(&self.hasher.hash_one((key_arn, *grantee)))
-            })
+            .filter_map(move |grantee| self.by_grantee.get(&slot(*grantee)))
             .flatten()
+    }
+
+    /// Where the grants to a grantee on a key stand.
+    fn slot(&self, key_arn: &str) -> impl Fn(GranteeRef<'_>) -> u64 + use<> {
+        let hasher = self.hasher.clone();
+        let key = hasher.hash_one(key_arn);
+        move |grantee| hasher.hash_one((key, grantee))
     }
 
     /// The grant with this id on a key.

@@ -25,6 +25,12 @@ impl Grants {
         self.documents.on(key_arn).iter().chain(self.live.on(key_arn, "")).map(|grant| &**grant)
     }
 
+    /// Whether there may be grants on a key.
+    #[must_use]
+    pub fn any_on(&self, key_arn: &str) -> bool {
+        !self.documents.on(key_arn).is_empty() || !self.live.is_empty()
+    }
+
     /// The grants on a key whose grantee is one of `grantees`. Some others may be among them.
     pub fn to<'g>(
         &'g self,

@@ -33,7 +33,7 @@ fn a_key_needs_arn_and_policy_alone() {
             && key.unused_since.is_none()
     );
     assert_eq!(built.snapshot.only_region.as_deref(), Some("us-west-2"));
-    assert_eq!(key.policy.statements.len(), 1);
+    assert_eq!(key.policy.statements().count(), 1);
 }
 
 #[test]
