@@ -10,4 +10,5 @@ pub mod lint;
 pub mod pdp;
 pub mod rpc;
 pub mod store;
+pub mod telemetry;
 pub mod wire;

@@ -1,7 +1,9 @@
 //! Flags, environment and file become one checked configuration.
 
+pub mod decision_log;
 pub mod reload;
 pub mod serve;
+pub mod telemetry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,6 +73,7 @@ pub enum LogFormat {
 pub struct File {
     listen: Vec<String>,
     admin_listen: Vec<String>,
+    http_listen: Vec<String>,
     data_dir: Option<PathBuf>,
     region: Option<String>,
     insecure_plaintext: Option<bool>,
@@ -84,6 +87,8 @@ pub struct File {
     policies: PoliciesTable,
     limits: LimitsTable,
     grants: GrantsTable,
+    telemetry: telemetry::TelemetryTable,
+    decision_log: telemetry::DecisionLogTable,
     evaluation: toml::Table,
 }
 

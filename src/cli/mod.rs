@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod check;
 pub mod config;
 pub mod lint;
+pub mod log;
 pub mod policies;
 pub mod policy;
 pub mod render;
@@ -61,6 +62,8 @@ enum Command {
     Test(Box<test::Args>),
     /// Write key policies to start from
     Policy(policy::Args),
+    /// Verify a decision log
+    Log(log::Args),
     /// Print the version
     Version(version::Args),
 }
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Log(args) => log::run(&args),
         Command::Version(args) => version::run(&args),
     };
     code.into()

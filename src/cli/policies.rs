@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,6 +17,7 @@ use crate::pdp::status::{Active, Origin, Status};
 use crate::rpc::server::now;
 use crate::store::directory::Scope;
 use crate::store::directory::watch::Watch;
+use crate::telemetry::policy::PolicyFacts;
 use crate::wire::cases::assertions::verify;
 
 /// A loaded policy set that is not followed yet.
@@ -94,5 +96,29 @@ impl Followed {
         if self.thread.join().is_err() {
             tracing::error!("following the policies failed: this is a defect of Keyward");
         }
+    }
+}
+
+/// What metrics tell of the policy set.
+#[must_use]
+pub fn facts(status: &Status) -> PolicyFacts {
+    let contents = status.active.contents;
+    let objects = [
+        ("document", contents.documents),
+        ("key", contents.keys),
+        ("alias", contents.aliases),
+        ("grant", contents.grants),
+        ("user", contents.users),
+        ("role", contents.roles),
+        ("endpoint", contents.endpoints),
+        ("assertion", contents.assertions),
+    ];
+    let last = if status.is_current() { status.checked } else { status.active.since };
+    PolicyFacts {
+        revision: Arc::clone(&status.active.revision),
+        objects: objects.map(|(kind, count)| (kind, count as u64)).to_vec(),
+        succeeded: status.counts.applied.saturating_add(1),
+        failed: status.counts.refused.saturating_add(status.counts.unreadable),
+        last_success: Duration::from_secs(u64::try_from(last.seconds()).unwrap_or(0)),
     }
 }

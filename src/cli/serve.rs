@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::reload::ReloadArgs;
 use super::config::serve::{ServeArgs, ServeConfig, as_toml, serve as configuration};
+use super::config::telemetry::TelemetryArgs;
 use super::config::{LogFormat, PolicyArgs};
 use super::{DONE, FAILED, PROBLEMS, USAGE, fail, policies, render};
 use crate::engine::snapshot::Snapshot;
@@ -17,6 +18,8 @@ use crate::pdp::live::Live;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
 use crate::store::grants::opening::OpenError;
+use crate::telemetry::Telemetry;
+use crate::telemetry::observed::Quantity;
 
 /// Arguments of `keyward serve`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +43,13 @@ pub struct Args {
     /// unix:$XDG_RUNTIME_DIR/keyward/admin.sock)
     #[arg(long, value_name = "ADDR", env = "KEYWARD_ADMIN_LISTEN", value_delimiter = ',')]
     admin_listen: Vec<String>,
+
+    /// Where metrics and probes are served: host:port, unix:PATH or none (default: 127.0.0.1:7181)
+    #[arg(long, value_name = "ADDR", env = "KEYWARD_HTTP_LISTEN", value_delimiter = ',')]
+    http_listen: Vec<String>,
+
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 
     /// Folder for state: the grants database
     #[arg(long, value_name = "DIR", env = "KEYWARD_DATA_DIR")]
@@ -69,6 +79,8 @@ pub fn run(args: &Args) -> u8 {
         reload: args.reload.clone(),
         listen: args.listen.clone(),
         admin_listen: args.admin_listen.clone(),
+        http_listen: args.http_listen.clone(),
+        telemetry: args.telemetry.clone(),
         data_dir: args.data_dir.clone(),
         grants_per_key: args.grants_per_key,
         insecure_plaintext: args.insecure_plaintext,
@@ -105,12 +117,25 @@ pub fn run(args: &Args) -> u8 {
         Ok(pdp) => pdp,
         Err(error) => return fail(FAILED, error),
     };
+    let telemetry = match config.telemetry.settings() {
+        Ok(settings) => Telemetry::start(settings),
+        Err(error) => return fail(FAILED, error),
+    };
+    let telemetry = match telemetry {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(FAILED, error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
     };
-    match runtime.block_on(serve(&config, Arc::new(pdp), start)) {
-        Ok(()) => DONE,
+    let ended = runtime.block_on(serve(&config, Arc::new(pdp), start, telemetry.clone()));
+    telemetry.close();
+    match ended {
+        Ok(()) => {
+            tracing::info!("stopped");
+            DONE
+        }
         Err(error) => fail(FAILED, error),
     }
 }
@@ -134,12 +159,17 @@ async fn serve(
     config: &ServeConfig,
     pdp: Arc<Pdp>,
     start: policies::Start,
+    telemetry: Telemetry,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // Before anybody is told that there is something to stop.
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let policies = Arc::clone(&start.policies);
     let followed = start.follow(&pdp, config)?;
+    let counted = Arc::clone(&pdp);
+    telemetry.observe(Quantity::Grants, move || counted.snapshot().grants.len() as u64);
+    let status = policies.status();
+    telemetry.observe_policy(move || policies::facts(&status.borrow()));
     let mut listeners = Listeners::default();
     for address in &config.listen {
         let listener = Listener::bind(address, DATA_SOCKET).await?;
@@ -150,6 +180,11 @@ async fn serve(
         let listener = Listener::bind(address, ADMIN_SOCKET).await?;
         tracing::info!(address = %listener.address()?, "listening for operators");
         listeners.admin.push(listener);
+    }
+    for address in &config.http_listen {
+        let listener = Listener::bind(address, DATA_SOCKET).await?;
+        tracing::info!(address = %listener.address()?, "listening for metrics and probes");
+        listeners.http.push(listener);
     }
     let shutdown = async {
         tokio::select! {
@@ -164,13 +199,13 @@ async fn serve(
         grants_per_key: config.grants_per_key,
         policies,
         max_staleness: config.reload.following.max_staleness,
+        telemetry,
     };
     server::serve(listeners, services, shutdown).await?;
     followed.stop();
     if let Some(grants) = pdp.grants() {
         grants.close().await;
     }
-    tracing::info!("stopped");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use tokio_stream::{Stream, StreamExt as _};
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::pb;
 use uuid::Uuid;
@@ -16,10 +17,15 @@ use super::status;
 use super::tokens::resolve;
 use crate::engine::decide::{decide, explain};
 use crate::engine::snapshot::Snapshot;
+use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
+use crate::telemetry::Telemetry;
+use crate::telemetry::call::{Call, Method, Timer};
+use crate::telemetry::log::{NotRecorded, Pending};
 use crate::wire::proto::answer::{Envelope, response};
 use crate::wire::proto::request::request_with;
+use crate::wire::record::Decided;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::AuthorizationService;
 
@@ -34,20 +40,120 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Authorization {
     pdp: Arc<Pdp>,
     clock: Clock,
+    telemetry: Telemetry,
 }
 
 impl Authorization {
-    /// Answers from `pdp`, at the instants of `clock`.
+    /// Answers from `pdp`, at the instants of `clock`, and tells `telemetry`.
     #[must_use]
-    pub fn new(pdp: Arc<Pdp>, clock: Clock) -> Self {
-        Self { pdp, clock }
+    pub fn new(pdp: Arc<Pdp>, clock: Clock, telemetry: Telemetry) -> Self {
+        Self { pdp, clock, telemetry }
     }
 
-    /// Answers one message of a stream, by the rules of its moment.
-    async fn one(&self, question: &v1::AuthorizeRequest) -> Result<v1::AuthorizeResponse, Status> {
-        let snapshot = fresh(&self.pdp, question, None).await?;
-        answer(&self.pdp, &snapshot, question, (self.clock)())
+    /// Answers one question, by the rules of its moment, once its record is written.
+    async fn one(
+        &self,
+        question: &v1::AuthorizeRequest,
+        left: Option<Duration>,
+        call: &mut Call,
+    ) -> Result<v1::AuthorizeResponse, Status> {
+        let started = self.telemetry.timer();
+        let (answer, pending) = {
+            let snapshot = fresh(&self.pdp, question, left).await?;
+            self.answer(&snapshot, question, (self.clock)(), call, started)?
+        };
+        settled(pending).await.map(|()| answer)
     }
+
+    /// Decides one request from one snapshot. A defect of ours is no answer.
+    fn answer(
+        &self,
+        snapshot: &Snapshot,
+        message: &v1::AuthorizeRequest,
+        now: Timestamp,
+        call: &mut Call,
+        started: Timer,
+    ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
+        let decided =
+            catch_unwind(AssertUnwindSafe(|| self.decided(snapshot, message, now, call, started)));
+        decided.unwrap_or_else(|_| {
+            tracing::error!(
+                action = message.action,
+                "a decision failed: this is a defect of Keyward"
+            );
+            Err(status::refused(
+                Code::Internal,
+                "DEFECT",
+                "the decision failed; refuse the operation",
+            ))
+        })
+    }
+
+    fn decided(
+        &self,
+        snapshot: &Snapshot,
+        message: &v1::AuthorizeRequest,
+        now: Timestamp,
+        call: &mut Call,
+        started: Timer,
+    ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
+        let detail = v1::Detail::try_from(message.detail).map_err(|_| {
+            status::invalid(&InvalidRequest::new("detail", "no such level of detail"))
+        })?;
+        let message = &*resolve(&self.pdp, snapshot, message, now);
+        let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
+        let request =
+            request_with(message, now, &sessions).map_err(|error| status::invalid(&error))?;
+        let evaluating = self.telemetry.timer();
+        let (answer, explanation) = if detail != v1::Detail::Unspecified || call.wants_layers() {
+            let explained = explain(snapshot, &request);
+            explained.map(|(answer, explanation)| (answer, Some(explanation)))
+        } else {
+            decide(snapshot, &request).map(|answer| (answer, None))
+        }
+        .map_err(|error| status::invalid(&error))?;
+        let decision_id = Uuid::now_v7().hyphenated().to_string();
+        let consistency_token = self.pdp.consistency_token(snapshot);
+        let told = Decided {
+            snapshot,
+            request: &request,
+            answer: &answer,
+            request_id: &message.request_id,
+            decision_id: &decision_id,
+            consistency_token: &consistency_token,
+            cached: false,
+            explained: detail != v1::Detail::Unspecified,
+        };
+        let timers = (started, evaluating);
+        let pending = self.telemetry.decided(call, &told, explanation.as_ref(), timers);
+        let envelope = Envelope {
+            request_id: &message.request_id,
+            decision_id: &decision_id,
+            revision: &snapshot.revision,
+            consistency_token: &consistency_token,
+            detail,
+        };
+        Ok((response(&answer, explanation.as_ref(), &envelope), pending))
+    }
+}
+
+/// Waits for the record of a decision, where no answer may be given without it.
+async fn settled(pending: Pending) -> Result<(), Status> {
+    if pending.is_none() {
+        return Ok(());
+    }
+    pending.settled().await.map_err(|error| {
+        let code = match error {
+            NotRecorded::Late => Code::DeadlineExceeded,
+            NotRecorded::Lost(_) => Code::Unavailable,
+        };
+        status::refused(code, "NOT_RECORDED", error.to_string())
+    })
+}
+
+/// The gRPC status code of an outcome.
+fn code<T>(outcome: &Result<T, Status>) -> i32 {
+    outcome.as_ref().map_or_else(|status| i32::from(status.code()), |_| 0)
 }
 
 /// A snapshot that is fresh enough for a request.
@@ -58,51 +164,6 @@ async fn fresh(
 ) -> Result<Guard<Arc<Snapshot>>, Status> {
     let tokens = !question.grant_tokens.is_empty();
     snapshot(pdp, question.consistency.as_ref(), tokens, left).await
-}
-
-/// Decides one request from one snapshot. A defect of ours is no answer.
-fn answer(
-    pdp: &Pdp,
-    snapshot: &Snapshot,
-    message: &v1::AuthorizeRequest,
-    now: Timestamp,
-) -> Result<v1::AuthorizeResponse, Status> {
-    let decided = catch_unwind(AssertUnwindSafe(|| decided(pdp, snapshot, message, now)));
-    decided.unwrap_or_else(|_| {
-        tracing::error!(action = message.action, "a decision failed: this is a defect of Keyward");
-        Err(status::refused(Code::Internal, "DEFECT", "the decision failed; refuse the operation"))
-    })
-}
-
-fn decided(
-    pdp: &Pdp,
-    snapshot: &Snapshot,
-    message: &v1::AuthorizeRequest,
-    now: Timestamp,
-) -> Result<v1::AuthorizeResponse, Status> {
-    let detail = v1::Detail::try_from(message.detail).map_err(|_| {
-        let error =
-            crate::engine::term::request::InvalidRequest::new("detail", "no such level of detail");
-        status::invalid(&error)
-    })?;
-    let message = &*resolve(pdp, snapshot, message, now);
-    let sessions = |name: &str, text: &str| pdp.sessions().get(name, text);
-    let request = request_with(message, now, &sessions).map_err(|error| status::invalid(&error))?;
-    let decision_id = Uuid::now_v7().hyphenated().to_string();
-    let envelope = Envelope {
-        request_id: &message.request_id,
-        decision_id: &decision_id,
-        revision: &snapshot.revision,
-        consistency_token: &pdp.consistency_token(snapshot),
-        detail,
-    };
-    if detail == v1::Detail::Unspecified {
-        let answer = decide(snapshot, &request).map_err(|error| status::invalid(&error))?;
-        return Ok(response(&answer, None, &envelope));
-    }
-    let (answer, explanation) =
-        explain(snapshot, &request).map_err(|error| status::invalid(&error))?;
-    Ok(response(&answer, Some(&explanation), &envelope))
 }
 
 fn rpc_status(status: &Status) -> pb::Status {
@@ -118,55 +179,23 @@ impl AuthorizationService for Authorization {
         &self,
         call: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
-        let left = time_left(call.metadata())?;
-        let message = call.get_ref();
-        let snapshot = fresh(&self.pdp, message, left).await?;
-        answer(&self.pdp, &snapshot, message, (self.clock)()).map(Response::new)
+        let mut told = self.call(Method::Authorize, call.metadata());
+        let outcome = match time_left(call.metadata()) {
+            Ok(left) => self.one(call.get_ref(), left, &mut told).await,
+            Err(status) => Err(status),
+        };
+        self.telemetry.answered(told, code(&outcome));
+        outcome.map(Response::new)
     }
 
     async fn batch_authorize(
         &self,
         call: Request<v1::BatchAuthorizeRequest>,
     ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
-        let left = time_left(call.metadata())?;
-        let batch = call.get_ref();
-        let refuse = |field: &str, message: String| {
-            Err(status::invalid(&crate::engine::term::request::InvalidRequest::new(field, message)))
-        };
-        if batch.requests.len() > BATCH {
-            return refuse("requests", format!("more than {BATCH}"));
-        }
-        let Ok(stop_mode) = v1::StopMode::try_from(batch.stop_mode) else {
-            return refuse("stop_mode", "no such stop mode".to_owned());
-        };
-        let tokens = batch.requests.iter().any(|request| !request.grant_tokens.is_empty());
-        let snapshot = snapshot(&self.pdp, batch.consistency.as_ref(), tokens, left).await?;
-        let now = (self.clock)();
-        let mut items = Vec::with_capacity(batch.requests.len());
-        for (index, message) in batch.requests.iter().enumerate() {
-            if message.consistency.is_some() {
-                let field = format!("requests[{index}].consistency");
-                return refuse(&field, "must be empty: a batch has one `consistency`".to_owned());
-            }
-            let found = answer(&self.pdp, &snapshot, message, now);
-            let allowed =
-                found.as_ref().is_ok_and(|answer| answer.decision() == v1::Decision::Allowed);
-            items.push(v1::BatchAuthorizeItem {
-                result: Some(match found {
-                    Ok(answer) => v1::batch_authorize_item::Result::Response(answer),
-                    Err(status) => v1::batch_authorize_item::Result::Error(rpc_status(&status)),
-                }),
-            });
-            let stop = match stop_mode {
-                v1::StopMode::Unspecified => false,
-                v1::StopMode::FirstNotAllowed => !allowed,
-                v1::StopMode::FirstAllowed => allowed,
-            };
-            if stop {
-                break;
-            }
-        }
-        Ok(Response::new(v1::BatchAuthorizeResponse { items }))
+        let mut told = self.call(Method::BatchAuthorize, call.metadata());
+        let outcome = self.batch(&call, &mut told).await;
+        self.telemetry.answered(told, code(&outcome));
+        outcome.map(Response::new)
     }
 
     type AuthorizeStreamStream =
@@ -178,12 +207,16 @@ impl AuthorizationService for Authorization {
     ) -> Result<Response<Self::AuthorizeStreamStream>, Status> {
         time_left(call.metadata())?;
         let service = self.clone();
-        let answers = call.into_inner().then(move |message| {
-            let service = service.clone();
+        let (metadata, _, messages) = call.into_parts();
+        let metadata = Arc::new(metadata);
+        let answers = messages.then(move |message| {
+            let (service, metadata) = (service.clone(), Arc::clone(&metadata));
             async move {
                 let message = message?;
                 let question = message.request.unwrap_or_default();
-                let found = service.one(&question).await;
+                let mut told = service.call(Method::AuthorizeStream, &metadata);
+                let found = service.one(&question, None, &mut told).await;
+                service.telemetry.answered(told, code(&found));
                 Ok(v1::AuthorizeStreamResponse {
                     id: message.id,
                     result: Some(match found {
@@ -196,5 +229,69 @@ impl AuthorizationService for Authorization {
             }
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+impl Authorization {
+    fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
+        self.telemetry.call(method, |name| metadata.get(name)?.to_str().ok())
+    }
+
+    async fn batch(
+        &self,
+        call: &Request<v1::BatchAuthorizeRequest>,
+        told: &mut Call,
+    ) -> Result<v1::BatchAuthorizeResponse, Status> {
+        let left = time_left(call.metadata())?;
+        let batch = call.get_ref();
+        let refuse = |field: &str, message: String| {
+            Err(status::invalid(&InvalidRequest::new(field, message)))
+        };
+        if batch.requests.len() > BATCH {
+            return refuse("requests", format!("more than {BATCH}"));
+        }
+        let Ok(stop_mode) = v1::StopMode::try_from(batch.stop_mode) else {
+            return refuse("stop_mode", "no such stop mode".to_owned());
+        };
+        if let Some(index) = batch.requests.iter().position(|item| item.consistency.is_some()) {
+            let field = format!("requests[{index}].consistency");
+            return refuse(&field, "must be empty: a batch has one `consistency`".to_owned());
+        }
+        let tokens = batch.requests.iter().any(|request| !request.grant_tokens.is_empty());
+        let mut found = Vec::with_capacity(batch.requests.len());
+        {
+            let snapshot = snapshot(&self.pdp, batch.consistency.as_ref(), tokens, left).await?;
+            let now = (self.clock)();
+            for message in &batch.requests {
+                let started = self.telemetry.timer();
+                let answer = self.answer(&snapshot, message, now, told, started);
+                let allowed = answer
+                    .as_ref()
+                    .is_ok_and(|(answer, _)| answer.decision() == v1::Decision::Allowed);
+                found.push(answer);
+                let stop = match stop_mode {
+                    v1::StopMode::Unspecified => false,
+                    v1::StopMode::FirstNotAllowed => !allowed,
+                    v1::StopMode::FirstAllowed => allowed,
+                };
+                if stop {
+                    break;
+                }
+            }
+        }
+        let mut items = Vec::with_capacity(found.len());
+        for answer in found {
+            let answer = match answer {
+                Ok((answer, pending)) => settled(pending).await.map(|()| answer),
+                Err(status) => Err(status),
+            };
+            items.push(v1::BatchAuthorizeItem {
+                result: Some(match answer {
+                    Ok(answer) => v1::batch_authorize_item::Result::Response(answer),
+                    Err(status) => v1::batch_authorize_item::Result::Error(rpc_status(&status)),
+                }),
+            });
+        }
+        Ok(v1::BatchAuthorizeResponse { items })
     }
 }

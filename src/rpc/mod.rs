@@ -4,6 +4,7 @@ pub mod authorization;
 mod freshness;
 pub mod grants;
 mod health;
+pub mod http;
 pub mod listener;
 mod pages;
 pub mod policies;

@@ -17,12 +17,14 @@ use tonic::transport::Server;
 use super::authorization::{Authorization, Clock};
 use super::grants::Grants;
 use super::health;
+use super::http;
 use super::listener::Listener;
 use super::policies::PolicySet;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::reload::Policies;
 use crate::pdp::status::MaxStaleness;
+use crate::telemetry::Telemetry;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::AuthorizationServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
@@ -63,6 +65,8 @@ pub struct Listeners {
     pub data: Vec<Listener>,
     /// For operators: all services.
     pub admin: Vec<Listener>,
+    /// For metrics and probes.
+    pub http: Vec<Listener>,
 }
 
 /// What is served.
@@ -78,6 +82,8 @@ pub struct Services {
     pub policies: Arc<Policies>,
     /// For how long the policy set may be unreadable.
     pub max_staleness: MaxStaleness,
+    /// Who is told what was decided.
+    pub telemetry: Telemetry,
 }
 
 /// Serves on all listeners until `shutdown` ends, then lets what is in flight finish.
@@ -97,6 +103,7 @@ pub async fn serve(
     let authorization = AuthorizationServiceServer::new(Authorization::new(
         Arc::clone(&services.pdp),
         Arc::clone(&services.clock),
+        services.telemetry.clone(),
     ))
     .max_decoding_message_size(MESSAGE_BYTES);
     let mut data = Routes::builder();
@@ -117,6 +124,17 @@ pub async fn serve(
             services.max_staleness,
         )));
     let (stop, stopped) = watch::channel(false);
+    // Until the very end, so that draining can be watched. Dropped, its tasks end.
+    let mut probed = JoinSet::new();
+    for listener in listeners.http {
+        let (stopped, status) = (stopped.clone(), policy_status.clone());
+        let ready: http::Ready = Arc::new(move || match () {
+            () if *stopped.borrow() => Err("draining".to_owned()),
+            () if !status.borrow().is_ready() => Err("the policy set is stale".to_owned()),
+            () => Ok(()),
+        });
+        probed.spawn(http::serve(listener, services.telemetry.clone(), ready));
+    }
     let mut serving = JoinSet::new();
     for (listeners, routes) in [(listeners.data, data.routes()), (listeners.admin, admin.routes())]
     {

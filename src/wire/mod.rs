@@ -5,4 +5,5 @@ pub mod cases;
 pub mod findings;
 pub mod grants;
 pub mod proto;
+pub mod record;
 pub mod v1;

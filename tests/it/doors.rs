@@ -18,6 +18,7 @@ use keyward::pdp::reload::Policies;
 use keyward::pdp::status::{Active, Contents, MaxStaleness, Origin, WhenStale};
 use keyward::rpc::listener::{Address, DATA_SOCKET, Listener};
 use keyward::rpc::server::{self, Listeners, Services};
+use keyward::telemetry::Telemetry;
 use keyward::wire::case::{self, Case};
 use keyward::wire::cases::assertions::verify;
 use keyward::wire::v1::authorization_service_client::AuthorizationServiceClient;
@@ -101,6 +102,7 @@ impl Door {
             grants_per_key: 50_000,
             policies: Policies::fixed(active),
             max_staleness: MaxStaleness { after: Duration::ZERO, then: WhenStale::Serve },
+            telemetry: Telemetry::off(),
         };
         let listeners = Listeners { data: vec![listener], ..Listeners::default() };
         let served = tokio::spawn(server::serve(listeners, services, async {

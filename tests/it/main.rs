@@ -7,6 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod collector;
+mod decision_log;
+mod decision_log_faults;
+mod signals;
+mod telemetry;
+
 mod catalog;
 mod command_line;
 mod conformance;

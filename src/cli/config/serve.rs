@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::reload::{ReloadArgs, ReloadConfig, reload, staleness_written, written};
+use super::telemetry::{TelemetryArgs, TelemetryConfig, telemetry};
 use super::{
     File, GrantsTable, InvalidConfig, LimitsTable, LogFormat, PoliciesTable, PolicyArgs,
     PolicyConfig, file, policies,
@@ -20,6 +21,10 @@ pub struct ServeConfig {
     pub listen: Vec<Address>,
     /// Where operators come in; may be empty.
     pub admin_listen: Vec<Address>,
+    /// Where metrics and probes are served; may be empty.
+    pub http_listen: Vec<Address>,
+    /// What is told outside.
+    pub telemetry: TelemetryConfig,
     /// Where state is kept, if it is.
     pub data_dir: Option<PathBuf>,
     /// The most grants that a key may have.
@@ -33,6 +38,9 @@ pub struct ServeConfig {
 /// Where the data service listens when nothing is said.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7180";
 
+/// Where metrics and probes are served when nothing is said.
+const DEFAULT_HTTP_LISTEN: &str = "127.0.0.1:7181";
+
 /// Source: AWS KMS Developer Guide, "Resource quotas" (grants per KMS key).
 const GRANTS_PER_KEY: u64 = 50_000;
 
@@ -45,6 +53,10 @@ pub struct ServeArgs {
     pub listen: Vec<String>,
     /// `--admin-listen`.
     pub admin_listen: Vec<String>,
+    /// `--http-listen`.
+    pub http_listen: Vec<String>,
+    /// What is told outside.
+    pub telemetry: TelemetryArgs,
     /// `--data-dir`.
     pub data_dir: Option<PathBuf>,
     /// `--grants-per-key`.
@@ -72,6 +84,9 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
     if admin_listen.is_empty() {
         admin_listen.extend(admin_socket(data_dir.as_deref()));
     }
+    let http_listen = http(&args.http_listen, &file.http_listen)?;
+    let telemetry =
+        telemetry(&args.telemetry, (&file.telemetry, &file.decision_log), data_dir.as_deref())?;
     let insecure_plaintext = args.insecure_plaintext.or(file.insecure_plaintext).unwrap_or(false);
     if let Some(exposed) = listen.iter().find(|address| !address.is_local() && !insecure_plaintext)
     {
@@ -85,11 +100,23 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
         reload: reload(&args.reload, &file)?,
         listen,
         admin_listen,
+        http_listen,
+        telemetry,
         data_dir,
         grants_per_key: args.grants_per_key.or(file.grants.per_key).unwrap_or(GRANTS_PER_KEY),
         insecure_plaintext,
         log_format: args.log_format.or(file.log_format),
     })
+}
+
+/// Where metrics and probes are served: as said, nowhere for `none`, else where Prometheus looks.
+fn http(told: &[String], file: &[String]) -> Result<Vec<Address>, InvalidConfig> {
+    let texts = if told.is_empty() { file } else { told };
+    match texts {
+        [] => Ok(vec![DEFAULT_HTTP_LISTEN.parse()?]),
+        [none] if none == "none" => Ok(Vec::new()),
+        texts => addresses(texts, &[]),
+    }
 }
 
 /// Flags or environment, else the file.
@@ -116,6 +143,13 @@ pub fn as_toml(config: &ServeConfig) -> String {
     let file = File {
         listen: config.listen.iter().map(ToString::to_string).collect(),
         admin_listen: config.admin_listen.iter().map(ToString::to_string).collect(),
+        http_listen: if config.http_listen.is_empty() {
+            vec!["none".to_owned()]
+        } else {
+            config.http_listen.iter().map(ToString::to_string).collect()
+        },
+        telemetry: config.telemetry.telemetry.clone(),
+        decision_log: config.telemetry.decision_log.clone(),
         data_dir: config.data_dir.clone(),
         region: options.default_region.as_deref().map(str::to_owned),
         insecure_plaintext: Some(config.insecure_plaintext),

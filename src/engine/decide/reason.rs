@@ -2,113 +2,128 @@
 
 use super::decision::{Answer, Decision, Denial, Layer, Missing, Verdict};
 
-/// Every reason that an answer can have.
-pub const REASONS: [&str; 21] = [
-    "key_policy",
-    "grant",
-    "identity_policy",
-    "permissions_boundary",
-    "session_policy",
-    "service_control_policy",
-    "resource_control_policy",
-    "vpc_endpoint_policy",
-    "cross_account",
-    "unknown_key",
-    "unknown_foreign_key",
-    "unknown_principal",
-    "unknown_endpoint",
-    "reserved_alias",
-    "aws_managed_key",
-    "unknown_grant",
-    "not_retirable",
-    "source_arn_differs",
-    "root",
-    "key_state",
-    "none",
-];
+macro_rules! reasons {
+    ($($name:ident $text:literal $doc:literal;)+) => {
+        /// Every reason that an answer can have, in one word.
+        pub const REASONS: [&str; 21] = [$($text),+];
+
+        /// Why an answer is what it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Reason {
+            $(#[doc = $doc] $name,)+
+        }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The reason in one word.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    KeyPolicy "key_policy" "The key policy allowed, denied or was silent.";
+    Grant "grant" "A grant allowed, or none did.";
+    Identity "identity_policy" "An identity policy allowed or denied, or none allowed.";
+    Boundary "permissions_boundary" "The permissions boundary denied or was silent.";
+    Session "session_policy" "The session policies denied or were silent.";
+    Scp "service_control_policy" "A service control policy denied, or a level of them was silent.";
+    Rcp "resource_control_policy" "A resource control policy denied, or a level of them was silent.";
+    Endpoint "vpc_endpoint_policy" "The policy of the VPC endpoint denied or was silent.";
+    CrossAccount "cross_account" "The operation does not work across accounts.";
+    UnknownKey "unknown_key" "The key is not known in the caller's own account.";
+    UnknownForeignKey "unknown_foreign_key" "The key is not known in another account.";
+    UnknownPrincipal "unknown_principal" "The policy set does not know the caller.";
+    UnknownEndpoint "unknown_endpoint" "The policy set does not know the VPC endpoint.";
+    ReservedAlias "reserved_alias" "The alias is one of AWS's own.";
+    AwsManaged "aws_managed_key" "AWS keeps the operation on its keys to itself.";
+    UnknownGrant "unknown_grant" "The grant is not known.";
+    NotRetirable "not_retirable" "The caller may not retire the grant.";
+    SourceArnDiffers "source_arn_differs" "The grants on both keys carry different source ARNs.";
+    KeyState "key_state" "The state of the key forbids what is authorized.";
+    Root "root" "The root user needs no statement.";
+    None "none" "Nothing was decided.";
+}
 
 impl Layer {
-    /// The layer as a reason.
+    /// The layer as a reason, in one word.
     #[must_use]
     pub fn reason(self) -> &'static str {
+        self.reason_code().name()
+    }
+
+    /// The layer as a reason.
+    #[must_use]
+    pub fn reason_code(self) -> Reason {
         match self {
-            Self::KeyPolicy => "key_policy",
-            Self::Grant => "grant",
-            Self::Identity => "identity_policy",
-            Self::Boundary => "permissions_boundary",
-            Self::Session => "session_policy",
-            Self::Scp => "service_control_policy",
-            Self::Rcp => "resource_control_policy",
-            Self::Endpoint => "vpc_endpoint_policy",
+            Self::KeyPolicy => Reason::KeyPolicy,
+            Self::Grant => Reason::Grant,
+            Self::Identity => Reason::Identity,
+            Self::Boundary => Reason::Boundary,
+            Self::Session => Reason::Session,
+            Self::Scp => Reason::Scp,
+            Self::Rcp => Reason::Rcp,
+            Self::Endpoint => Reason::Endpoint,
         }
     }
 }
 
 impl Missing {
-    /// What did not allow, as a reason.
+    /// What did not allow, as a reason in one word.
     #[must_use]
     pub fn reason(self) -> &'static str {
+        self.reason_code().name()
+    }
+
+    /// What did not allow, as a reason.
+    #[must_use]
+    pub fn reason_code(self) -> Reason {
         match self {
-            Self::Layer(layer) => layer.reason(),
-            Self::CrossAccount => "cross_account",
-            Self::UnknownKey => "unknown_key",
-            Self::UnknownForeignKey => "unknown_foreign_key",
-            Self::UnknownPrincipal => "unknown_principal",
-            Self::UnknownEndpoint => "unknown_endpoint",
-            Self::ReservedAlias => "reserved_alias",
-            Self::AwsManaged => "aws_managed_key",
-            Self::UnknownGrant => "unknown_grant",
-            Self::NotRetirable => "not_retirable",
-            Self::SourceArnDiffers => "source_arn_differs",
+            Self::Layer(layer) => layer.reason_code(),
+            Self::CrossAccount => Reason::CrossAccount,
+            Self::UnknownKey => Reason::UnknownKey,
+            Self::UnknownForeignKey => Reason::UnknownForeignKey,
+            Self::UnknownPrincipal => Reason::UnknownPrincipal,
+            Self::UnknownEndpoint => Reason::UnknownEndpoint,
+            Self::ReservedAlias => Reason::ReservedAlias,
+            Self::AwsManaged => Reason::AwsManaged,
+            Self::UnknownGrant => Reason::UnknownGrant,
+            Self::NotRetirable => Reason::NotRetirable,
+            Self::SourceArnDiffers => Reason::SourceArnDiffers,
         }
     }
 }
 
 impl Answer<'_> {
-    /// The reason: the layer that allowed or denied, or what was in the way. An allow that rests
-    /// on no statement (the root user's of some operations) has the reason `root`.
+    /// The reason in one word: the layer that allowed or denied, or what was in the way.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        let basis = || self.matched().first().map(|matched| matched.layer.reason());
-        match self.decisive().map(|leg| &leg.decision) {
-            _ if self.verdict() == Verdict::Allowed => basis().unwrap_or("root"),
-            Some(Decision::Deny(Denial::Implicit(missing))) => missing.reason(),
-            Some(Decision::Deny(Denial::KeyState(_))) => "key_state",
-            _ => basis().unwrap_or("none"),
-        }
+        self.reason_code().name()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::{Layer, Missing, REASONS};
-
-    #[test]
-    fn every_reason_is_listed() {
-        let layers = [
-            Layer::KeyPolicy,
-            Layer::Grant,
-            Layer::Identity,
-            Layer::Boundary,
-            Layer::Session,
-            Layer::Scp,
-            Layer::Rcp,
-            Layer::Endpoint,
-        ];
-        let missing = [
-            Missing::CrossAccount,
-            Missing::UnknownKey,
-            Missing::UnknownForeignKey,
-            Missing::UnknownPrincipal,
-            Missing::UnknownEndpoint,
-            Missing::ReservedAlias,
-            Missing::AwsManaged,
-            Missing::UnknownGrant,
-            Missing::NotRetirable,
-            Missing::SourceArnDiffers,
-        ];
-        let found = layers.map(Layer::reason).into_iter().chain(missing.map(Missing::reason));
-        let listed: Vec<&str> = found.chain(["root", "key_state", "none"]).collect();
-        assert_eq!(listed, REASONS);
+    /// The reason. An allow that rests on no statement (the root user's of some operations) has
+    /// the reason [`Reason::Root`].
+    #[must_use]
+    pub fn reason_code(&self) -> Reason {
+        let Some(leg) = self.decisive() else { return Reason::None };
+        let layer = |matched: super::decision::Matched<'_>| matched.layer.reason_code();
+        match &leg.decision {
+            // Every leg is allowed: the first statement of any of them.
+            _ if self.verdict() == Verdict::Allowed => {
+                let mut basis = self.legs.iter().flat_map(|leg| leg.decision.basis());
+                basis.next().map_or(Reason::Root, layer)
+            }
+            Decision::Deny(Denial::Implicit(missing)) => missing.reason_code(),
+            Decision::Deny(Denial::KeyState(_)) => Reason::KeyState,
+            decision => decision.basis().next().map_or(Reason::None, layer),
+        }
     }
 }

@@ -1,0 +1,295 @@
+//! The thread of a sink: takes records from the queue, seals and writes them, and keeps the count of
+//! what was lost.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::chain::{Algorithm, Head};
+use super::counts::{Counts, Loss};
+use super::entry::{About, Entry, Message};
+use super::ledger::Ledger;
+use super::sink::{CannotWrite, Sealed, Sink};
+use super::spill::Spill;
+use crate::telemetry::clock::{self, Seldom};
+use crate::wire::record::control::Control;
+
+/// Records written at once.
+const BATCH: usize = 512;
+
+/// Bytes after which no more records are gathered to be written at once.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// How long the thread waits for a record before it does what is to be done now and then.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Pauses between attempts: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// What a sink's thread shares with those who offer records.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) counts: Counts,
+    pub(super) ledger: Option<Arc<Ledger>>,
+    /// The service ends: nothing is tried for long any more.
+    pub(super) closing: AtomicBool,
+    pub(super) head: std::sync::Mutex<Head>,
+}
+
+/// The thread of a sink.
+pub(super) struct Worker {
+    pub(super) queue: Receiver<Message>,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) algorithm: Algorithm,
+    pub(super) head: Head,
+    pub(super) spill: Option<Spill>,
+    /// Losses that the log has told of.
+    pub(super) told: u64,
+    /// Whether there is no other place for what the other side may take later.
+    pub(super) patient: bool,
+    pub(super) pause: Duration,
+    pub(super) not_before: Option<Instant>,
+    /// Ids of the last records of the log at its opening: what waits on disk may be among them.
+    pub(super) known: HashSet<String>,
+    pub(super) trouble: Seldom,
+}
+
+impl Worker {
+    /// Works until the log is closed.
+    pub(super) fn run(mut self, opening: Vec<Control>) {
+        for control in opening {
+            self.say(&control);
+        }
+        loop {
+            let (batch, closed) = self.gather();
+            let idle = batch.is_empty();
+            self.deliver(batch);
+            self.replay();
+            if let Some(note) = self.sink.note() {
+                self.say(&note);
+            }
+            if idle {
+                self.sink.idle();
+            }
+            if closed {
+                break;
+            }
+        }
+        self.drain();
+        self.say(&Control::Stopped);
+        self.drain();
+        self.sink.close();
+    }
+
+    /// The next records, and whether they are the last.
+    fn gather(&mut self) -> (Vec<Entry>, bool) {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut wait = TICK;
+        if self.spill.as_ref().is_some_and(|spill| !spill.is_empty()) {
+            let left = self.not_before.map(|at| at.saturating_duration_since(clock::instant()));
+            wait = left.unwrap_or_default().min(TICK);
+        }
+        let mut next = self.queue.recv_timeout(wait);
+        loop {
+            match next {
+                Ok(Message::Record(entry)) => {
+                    self.shared.counts.left(entry.body.len());
+                    bytes += entry.body.len();
+                    // Nobody waits any more, so there was no answer: no record is owed.
+                    if entry.waiter.as_ref().is_none_or(|waiter| !waiter.is_closed()) {
+                        batch.push(entry);
+                    }
+                }
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return (batch, true),
+                Err(RecvTimeoutError::Timeout) => return (batch, false),
+            }
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                return (batch, false);
+            }
+            next = self.queue.try_recv().map_err(|error| match error {
+                std::sync::mpsc::TryRecvError::Empty => RecvTimeoutError::Timeout,
+                std::sync::mpsc::TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            });
+        }
+    }
+
+    /// Writes what the log says of itself.
+    fn say(&mut self, control: &Control) {
+        if let Some(ledger) = &self.shared.ledger {
+            ledger.offer();
+        }
+        let body = control.line(clock::now()).into();
+        let time = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
+        let about = About { time, ..About::default() };
+        self.deliver(vec![Entry { body, about, waiter: None }]);
+    }
+
+    /// Writes records, or what is done instead.
+    fn deliver(&mut self, batch: Vec<Entry>) {
+        if batch.is_empty() {
+            return;
+        }
+        if self.spill.as_ref().is_some_and(|spill| !spill.is_empty()) {
+            return self.put_aside(batch); // Behind those that wait.
+        }
+        let sealed = self.seal(batch);
+        match self.write(&sealed) {
+            Ok(rejected) => self.wrote(sealed, rejected),
+            Err(error) if self.spill.is_some() => {
+                self.failed(&error);
+                self.put_aside(sealed.entries);
+            }
+            Err(error) => {
+                self.failed(&error);
+                self.lost(sealed.entries, error.loss);
+            }
+        }
+    }
+
+    /// Writes a batch. Where the other side may take it later, and there is no other place for it,
+    /// it is tried until the service ends: meanwhile the queue fills up and says so.
+    fn write(&mut self, sealed: &Sealed) -> Result<u64, CannotWrite> {
+        loop {
+            let found = self.sink.write(sealed);
+            match found {
+                Err(error)
+                    if error.again
+                        && self.patient
+                        && !self.shared.closing.load(Ordering::Acquire) =>
+                {
+                    self.failed(&error);
+                    std::thread::park_timeout(self.pause);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    fn seal(&self, entries: Vec<Entry>) -> Sealed {
+        let lost = self.shared.counts.all_lost();
+        let mut untold = lost.saturating_sub(self.told);
+        let before = self.head.clone();
+        let mut after = before.clone();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(entries.len()));
+        for entry in &entries {
+            self.algorithm.seal(&mut after, &entry.body, untold, &mut bytes);
+            untold = 0;
+            ends.push(bytes.len());
+        }
+        Sealed { bytes, ends, entries, before, after }
+    }
+
+    fn wrote(&mut self, sealed: Sealed, rejected: u64) {
+        self.told = self.told.saturating_add(sealed.after.lost - sealed.before.lost);
+        self.head = sealed.after;
+        *self.shared.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            self.head.clone();
+        let written = sealed.entries.iter().filter(|entry| entry.about.decided.is_some()).count();
+        self.shared.counts.add_written((written as u64).saturating_sub(rejected));
+        if rejected > 0 {
+            self.shared.counts.add_lost(Loss::Rejected, rejected);
+        }
+        for waiter in sealed.entries.into_iter().filter_map(|entry| entry.waiter) {
+            // Nobody may be waiting any more.
+            let _ = waiter.send(if rejected == 0 { Ok(()) } else { Err(Loss::Rejected) });
+        }
+        self.pause = PAUSES.0;
+        self.not_before = None;
+    }
+
+    fn lost(&mut self, entries: Vec<Entry>, loss: Loss) {
+        let decisions = entries.iter().filter(|entry| entry.about.decided.is_some()).count();
+        self.shared.counts.add_lost(loss, decisions as u64);
+        for waiter in entries.into_iter().filter_map(|entry| entry.waiter) {
+            // Nobody may be waiting any more.
+            let _ = waiter.send(Err(loss));
+        }
+    }
+
+    fn failed(&mut self, error: &CannotWrite) {
+        self.not_before = Some(clock::instant() + self.pause);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        if let Some(times) = self.trouble.due() {
+            let lost = self.shared.counts.all_lost();
+            tracing::error!(sink = self.shared.name, times, lost, "decision log: {error}");
+        }
+    }
+
+    /// Puts records on disk until the sink can be written.
+    fn put_aside(&mut self, batch: Vec<Entry>) {
+        let Some(spill) = &mut self.spill else { return self.lost(batch, Loss::WriteFailed) };
+        let mut left = Vec::new();
+        for entry in batch {
+            if spill.push(&entry).is_err() {
+                left.push(entry);
+            }
+        }
+        self.shared.counts.set_spilled(spill.records());
+        self.lost(left, Loss::SpillFull);
+    }
+
+    /// Writes what waits on disk, a batch a turn, when it is time to try.
+    fn replay(&mut self) {
+        let Some(spill) = &self.spill else { return };
+        let early = self.not_before.is_some_and(|at| clock::instant() < at);
+        let closing = self.shared.closing.load(Ordering::Acquire);
+        if spill.is_empty() || (early && !closing) {
+            return;
+        }
+        match spill.peek(BATCH) {
+            Ok(entries) if !entries.is_empty() => self.write_again(entries),
+            found => {
+                let records = self.spill.as_mut().map_or(0, Spill::drop_first);
+                self.shared.counts.add_lost(Loss::SpillFull, records);
+                let why =
+                    found.err().map_or_else(|| "damaged".to_owned(), |error| error.to_string());
+                tracing::error!(records, "decision log: records on disk cannot be read: {why}");
+            }
+        }
+    }
+
+    /// At the end: writes what waits on disk for as long as it can be written. The rest waits for
+    /// the next start.
+    fn drain(&mut self) {
+        let waiting = |worker: &Self| worker.spill.as_ref().map_or(0, Spill::records);
+        let mut before = u64::MAX;
+        while waiting(self) > 0 && waiting(self) < before {
+            before = waiting(self);
+            self.replay();
+        }
+    }
+
+    fn write_again(&mut self, mut entries: Vec<Entry>) {
+        // Those that were written before the process was killed come first.
+        let known = entries.iter().take_while(|entry| self.known.remove(&id(&entry.body))).count();
+        let new = entries.split_off(known);
+        if let Some(spill) = &mut self.spill {
+            spill.took(&entries);
+        }
+        let entries = new;
+        if entries.is_empty() {
+            return;
+        }
+        let sealed = self.seal(entries);
+        match self.sink.write(&sealed) {
+            Ok(rejected) => {
+                if let Some(spill) = &mut self.spill {
+                    spill.took(&sealed.entries);
+                    self.shared.counts.set_spilled(spill.records());
+                }
+                self.wrote(sealed, rejected);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+}
+
+/// The id of a record that waits.
+fn id(body: &[u8]) -> String {
+    let read = serde_json::from_slice::<crate::wire::record::control::Known>(body);
+    read.ok().and_then(|known| known.event_id).unwrap_or_default()
+}

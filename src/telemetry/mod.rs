@@ -1,0 +1,323 @@
+//! What is told outside: OpenTelemetry, metrics, the decision log.
+//!
+//! The edge calls [`Telemetry::decided`] once a decision, from any thread. Whatever is off costs one
+//! branch.
+
+pub mod call;
+pub mod clock;
+mod counters;
+pub mod log;
+mod measures;
+mod metrics;
+pub mod observed;
+pub mod otlp;
+pub mod policy;
+mod random;
+pub mod trace;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use self::call::{Call, Method, Timer};
+use self::log::settings::Settings as LogSettings;
+use self::log::{About, DecisionLog, Pending};
+use self::measures::Measures;
+use self::metrics::Family;
+use self::observed::{Observed, Quantity};
+use self::otlp::settings::OtlpSettings;
+use self::otlp::{Export, Exported, Work};
+use self::policy::{PolicyFacts, PolicySource};
+use self::trace::{Always, Parent, Traces};
+use crate::engine::decide::explain::Explanation;
+use crate::wire::record::{Decided, Origin, action_name, record};
+
+/// What is told outside.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Whether anything is counted and measured.
+    pub metrics: bool,
+    /// The decision log, if there is one.
+    pub log: Option<LogSettings>,
+    /// What is exported, and how.
+    pub otlp: OtlpSettings,
+    /// Which spans are exported whatever the sampler says.
+    pub always: Always,
+}
+
+/// Tells outside what is decided. A clone tells the same.
+#[derive(Clone, Debug, Default)]
+pub struct Telemetry(Option<Arc<Inner>>);
+
+/// How a sink of the decision log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Its kind.
+    pub sink: String,
+    /// The number and hash of its last record.
+    pub head: log::chain::Head,
+    /// Decisions recorded since the start.
+    pub written: u64,
+    /// Decisions lost since the start.
+    pub lost: u64,
+    /// Records that wait, in memory and on disk.
+    pub waiting: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    measures: Option<Measures>,
+    log: Option<DecisionLog>,
+    policy: PolicySource,
+    observed: Observed,
+    traces: Option<Traces>,
+    exported: Arc<Exported>,
+    export: OnceLock<Export>,
+    /// Whether the caller's trace is of interest.
+    propagate: bool,
+}
+
+impl Telemetry {
+    /// Tells nothing.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Tells what the settings say.
+    ///
+    /// # Errors
+    ///
+    /// The decision log cannot be opened, or a collector's settings cannot be used.
+    pub fn start(settings: Settings) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let Settings { metrics, log, otlp, always } = settings;
+        if !metrics && log.is_none() && otlp.traces.is_none() {
+            return Ok(Self::off());
+        }
+        let exported = Arc::new(Exported::default());
+        let log = log.map(|log| DecisionLog::open(log, &otlp)).transpose()?;
+        let (sender, spans) = mpsc::channel(otlp.spans.queue);
+        let traces = otlp
+            .traces
+            .as_ref()
+            .map(|_| Traces::new(otlp.sampler, always, sender, Arc::clone(&exported)));
+        let inner = Arc::new(Inner {
+            measures: metrics.then(Measures::new),
+            propagate: otlp.propagate && (traces.is_some() || log.is_some()),
+            log,
+            policy: PolicySource::default(),
+            observed: Observed::default(),
+            exported: Arc::clone(&exported),
+            export: OnceLock::new(),
+            traces,
+        });
+        let metered = otlp.metrics.is_some() && metrics;
+        if inner.traces.is_some() || metered {
+            let spans = inner.traces.is_some().then_some(spans);
+            let work = Work { settings: otlp, spans, inner: Arc::downgrade(&inner), exported };
+            match Export::start(work) {
+                // It is set once, here.
+                Ok(export) => drop(inner.export.set(export)),
+                Err(error) => {
+                    Self(Some(inner)).close();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Self(Some(inner)))
+    }
+
+    /// A call has come. `header` gives the values of its headers.
+    pub fn call<'h>(&self, method: Method, header: impl Fn(&str) -> Option<&'h str>) -> Call {
+        let mut call = Call { method, started: self.timer(), parent: None, span: None };
+        if let Some(inner) = &self.0 {
+            if inner.propagate {
+                call.parent = Parent::read(header);
+            }
+            let sampling = inner.traces.as_ref();
+            let sampling = sampling.filter(|traces| traces.sampler.samples(call.parent.as_ref()));
+            call.span =
+                sampling.map(|traces| traces.server(method, call.parent.as_ref(), Duration::ZERO));
+        }
+        call
+    }
+
+    /// Begins to measure.
+    #[must_use]
+    pub fn timer(&self) -> Timer {
+        Timer::start(self.0.is_some())
+    }
+
+    /// Something was decided, and is about to be answered: `started` when work on the question
+    /// began, `evaluating` when its evaluation did. The answer waits for what is given back.
+    pub fn decided(
+        &self,
+        call: &mut Call,
+        decided: &Decided<'_>,
+        explanation: Option<&Explanation>,
+        (started, evaluating): (Timer, Timer),
+    ) -> Pending {
+        let Some(inner) = &self.0 else { return Pending::none() };
+        if let Some(measures) = &inner.measures {
+            measures.decided(decided, started, evaluating);
+        }
+        let traced = match &inner.traces {
+            Some(traces) => traced(traces, call, decided, explanation, started),
+            None => None,
+        };
+        match &inner.log {
+            Some(log) => logged(log, call, traced, decided),
+            None => Pending::none(),
+        }
+    }
+
+    /// The call is answered, with a gRPC status code.
+    pub fn answered(&self, call: Call, code: i32) {
+        let Some(inner) = &self.0 else { return };
+        if let Some(measures) = &inner.measures {
+            measures.answered(&call, code);
+        }
+        if let Some(span) = call.span {
+            trace::end(span, code);
+        }
+    }
+
+    /// From now on `read` says how the policy set is.
+    pub fn observe_policy(&self, read: impl Fn() -> PolicyFacts + Send + Sync + 'static) {
+        if let Some(inner) = &self.0 {
+            inner.policy.set(Box::new(read));
+        }
+    }
+
+    /// From now on `read` gives a number that others keep.
+    pub fn observe(&self, what: Quantity, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        if let Some(inner) = &self.0 {
+            inner.observed.add(what, Box::new(read));
+        }
+    }
+
+    /// The metrics in Prometheus's text format.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        self.0.as_ref().map_or_else(String::new, |inner| metrics::prometheus(&inner.families()))
+    }
+
+    /// How the sinks of the decision log are.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<SinkStatus> {
+        let Some(log) = self.0.as_ref().and_then(|inner| inner.log.as_ref()) else {
+            return Vec::new();
+        };
+        let status =
+            |(name, counts, head): (&str, &log::counts::Counts, log::chain::Head)| SinkStatus {
+                sink: name.to_owned(),
+                head,
+                written: counts.written(),
+                lost: counts.all_lost(),
+                waiting: counts.depth().saturating_add(counts.spilled()),
+            };
+        log.sinks().map(status).collect()
+    }
+
+    /// Writes and exports what waits, then ends. Blocks for some seconds at most.
+    pub fn close(&self) {
+        let Some(inner) = &self.0 else { return };
+        if let Some(log) = &inner.log {
+            log.close();
+        }
+        if let Some(traces) = &inner.traces {
+            traces.close();
+        }
+        if let Some(export) = inner.export.get() {
+            export.close();
+        }
+    }
+}
+
+impl Inner {
+    /// All metrics.
+    fn families(&self) -> Vec<Family> {
+        let mut families = self.measures.as_ref().map(Measures::families).unwrap_or_default();
+        families.extend(self.observed.families());
+        families.extend(self.policy.read().iter().flat_map(observed::policy));
+        if let Some(log) = &self.log {
+            families.extend(observed::decision_log(log));
+        }
+        if self.export.get().is_some() {
+            families.extend(self.exported.families());
+        }
+        families
+    }
+}
+
+/// Longer records are written without the parameters of the request.
+const LONGEST_RECORD: usize = 1024 * 1024;
+
+/// Says in the span of a call, or in one of its own, what was decided. Gives the span's numbers
+/// back.
+fn traced(
+    traces: &Traces,
+    call: &mut Call,
+    decided: &Decided<'_>,
+    explanation: Option<&Explanation>,
+    started: Timer,
+) -> Option<(u128, u64)> {
+    if call.span.is_none() && !trace::always(traces.always, decided) {
+        return None;
+    }
+    let parent = call.parent.as_ref();
+    if call.method == Method::BatchAuthorize {
+        let ago = started.until(clock::instant());
+        let mut span = traces.item(call.span.as_ref(), parent, call.method, ago);
+        trace::describe(&mut span, decided, explanation);
+        opentelemetry::trace::Span::end(&mut span);
+        return Some(trace::numbers(&span));
+    }
+    let ago = call.started.until(clock::instant());
+    let span = call.span.get_or_insert_with(|| traces.server(call.method, parent, ago));
+    trace::describe(span, decided, explanation);
+    Some(trace::numbers(span))
+}
+
+/// Gives the record of a decision to the log, if it is one that is recorded. Without a span it
+/// carries the numbers of the caller's.
+fn logged(
+    log: &DecisionLog,
+    call: &Call,
+    traced: Option<(u128, u64)>,
+    decided: &Decided<'_>,
+) -> Pending {
+    let settings = &log.settings;
+    let verdict = decided.answer.verdict();
+    let action = action_name(decided.request.asked);
+    if !settings.filter.admits(verdict, action, random::unit) {
+        return Pending::none();
+    }
+    let parent = call.parent.as_ref().map(|parent| (parent.trace, parent.span));
+    let numbers = traced.or(parent);
+    let ids = numbers.map(|(trace, span)| (format!("{trace:032x}"), format!("{span:016x}")));
+    let mut origin = Origin {
+        method: call.method.name(),
+        trace: ids.as_ref().map(|(trace, span)| (&**trace, &**span)),
+        sample_ratio: settings.filter.ratio(verdict),
+        ..Origin::default()
+    };
+    let mut body = record(decided, &origin, &settings.masks);
+    if body.len() > LONGEST_RECORD {
+        origin.shortened = true;
+        body = record(decided, &origin, &settings.masks);
+    }
+    let time = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
+    let decided = Some((verdict, action, decided.answer.reason_code()));
+    let (trace, span) = numbers.unwrap_or_default();
+    log.offer(body, About { time, trace, span, sampled: traced.is_some(), decided })
+}
+
+/// Waits for a thread to end, but not for ever.
+fn wait(thread: &std::thread::JoinHandle<()>, patience: Duration) {
+    let deadline = clock::instant() + patience;
+    while !thread.is_finished() && clock::instant() < deadline {
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,271 @@
+//! The decision log when things go wrong: full disks, removed folders, killed processes. What was
+//! answered is what was recorded, and what is said to be lost.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use keyward::wire::v1;
+use serde_json::Value;
+use tonic::Code;
+
+use crate::decision_log::{ask, decisions, question, records, verify};
+use crate::served::Served;
+
+const ANY: &str = "127.0.0.1:0";
+
+/// Every record of a log, files that were put aside included.
+fn all_records(path: &Path) -> Vec<Value> {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+    let folder = path.parent().expect("a folder");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|file| {
+            let file = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            file == name || file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".0"))
+        })
+        .collect();
+    files.sort();
+    files.iter().flat_map(|file| records(file)).collect()
+}
+
+/// What the records say was lost.
+fn lost(records: &[Value]) -> u64 {
+    records.iter().map(|record| record["chain"]["lostBefore"].as_u64().unwrap_or(0)).sum()
+}
+
+fn ids(records: &[Value]) -> HashSet<String> {
+    let id = |record: &&Value| record["eventID"].as_str().expect("an id").to_owned();
+    decisions(records).iter().map(id).collect()
+}
+
+type Answers = Vec<Result<v1::AuthorizeResponse, tonic::Status>>;
+
+fn answered(answers: &Answers) -> HashSet<String> {
+    answers.iter().flatten().map(|answer| answer.decision_id.clone()).collect()
+}
+
+fn questions(count: usize) -> Vec<v1::AuthorizeRequest> {
+    (0..count).map(|number| question(if number % 3 == 0 { "42" } else { "43" })).collect()
+}
+
+/// `keyward` where the folder is a disk of its own, of so many KiB.
+fn on_disk(folder: &Path, kibibytes: u32) -> Command {
+    let mut command = Command::new("unshare");
+    let mount = format!("mount -t tmpfs -o size={kibibytes}k tmpfs '{}'", folder.display());
+    command.args(["-rm", "sh", "-c", &format!("{mount} && exec \"$@\""), "sh"]);
+    command.arg(fs::canonicalize(env!("CARGO_BIN_EXE_keyward")).expect("the binary"));
+    command
+}
+
+/// Whether this system lets one have disks of one's own.
+fn can_mount() -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());
+    Command::new("unshare").args(["-rm", "sh", "-c", &mount]).status().is_ok_and(|s| s.success())
+}
+
+/// A path as the process sees it.
+fn seen_by(served: &Served, path: &Path) -> PathBuf {
+    let root = format!("/proc/{}/root", served.process.id());
+    Path::new(&root).join(path.strip_prefix("/").expect("a whole path"))
+}
+
+struct Log {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    args: Vec<String>,
+}
+
+impl Log {
+    fn new(mode: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("disk/log/decisions.jsonl");
+        fs::create_dir(folder.path().join("disk")).expect("a folder");
+        let spill = folder.path().join("spill");
+        let args = [
+            "--decision-log",
+            &format!("file:{}", path.display()),
+            "--decision-log-mode",
+            mode,
+            "--decision-log-spill-dir",
+            spill.to_str().expect("UTF-8"),
+            "--http-listen",
+            ANY,
+        ];
+        let args = args.map(str::to_owned).to_vec();
+        Self { folder, path, args }
+    }
+
+    fn args(&self) -> Vec<&str> {
+        self.args.iter().map(String::as_str).collect()
+    }
+
+    fn start(&self) -> Served {
+        Served::start(ANY, &self.args())
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+}
+
+const WRITTEN: &str = "keyward_decision_log_written_total";
+const DROPPED: &str = "keyward_decision_log_dropped_total";
+
+/// Fills the disk of the log, asks, makes room, and asks again.
+async fn full_disk(log: &Log) -> (Vec<Value>, Answers) {
+    let served = Served::start_by(on_disk(&log.disk(), 512), ANY, &log.args());
+    let mut answers = ask(&served.address, questions(10)).await;
+    let ballast = seen_by(&served, &log.disk()).join("ballast");
+    let _as_much_as_fits = fs::write(&ballast, vec![1; 600 * 1024]);
+    answers.extend(ask(&served.address, questions(200)).await);
+    fs::remove_file(&ballast).expect("a file");
+    answers.extend(ask(&served.address, questions(10)).await);
+    let given = answered(&answers).len() as u64;
+    served.wait_until("every record is written or lost", |served| {
+        served.metric(WRITTEN, "") + served.metric(DROPPED, "") >= given
+            && served.metric("keyward_decision_log_spilled", "") == 0
+    });
+    // The next record tells what was lost.
+    answers.extend(ask(&served.address, questions(1)).await);
+    served.wait_until("the last is written", |served| {
+        let given = answered(&answers).len() as u64;
+        served.metric(WRITTEN, "") + served.metric(DROPPED, "") >= given
+    });
+    let records = records(&seen_by(&served, &log.path));
+    let copy = log.folder.path().join("copy.jsonl");
+    fs::copy(seen_by(&served, &log.path), &copy).expect("a copy");
+    assert_eq!(verify(&[copy.to_str().expect("UTF-8")]).0, Some(0));
+    served.stop();
+    (records, answers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_what_is_found_and_what_is_lost_is_what_was_answered() {
+    if !can_mount() {
+        return;
+    }
+    let (records, answers) = full_disk(&Log::new("best-effort")).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let found = ids(&records);
+    assert!(found.is_subset(&answered(&answers)));
+    assert!(lost(&records) > 0, "nothing was lost: the disk was not full");
+    assert_eq!(found.len() as u64 + lost(&records), answers.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_records_wait_elsewhere_and_come_back() {
+    if !can_mount() {
+        return;
+    }
+    let (records, answers) = full_disk(&Log::new("spill")).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!((ids(&records), lost(&records)), (answered(&answers), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_there_is_no_answer_without_its_record() {
+    if !can_mount() {
+        return;
+    }
+    let (records, answers) = full_disk(&Log::new("durable=10s")).await;
+    let refused: Vec<Code> =
+        answers.iter().filter_map(|answer| Some(answer.as_ref().err()?.code())).collect();
+    assert!(!refused.is_empty(), "the disk was not full");
+    assert!(refused.iter().all(|code| *code == Code::Unavailable), "{refused:?}");
+    assert!(answered(&answers).is_subset(&ids(&records)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
+    for mode in ["best-effort", "spill", "durable=10s"] {
+        let log = Log::new(mode);
+        let served = log.start();
+        let before = ask(&served.address, questions(20)).await;
+        served.wait_until("all is written", |served| served.metric(WRITTEN, "") == 20);
+        let old = records(&log.path);
+        fs::remove_dir_all(log.disk()).expect("a folder");
+        let after = ask(&served.address, questions(50)).await;
+        served.stop();
+        let new = all_records(&log.path);
+        let found: HashSet<String> = ids(&old).union(&ids(&new)).cloned().collect();
+        let given: HashSet<String> = answered(&before).union(&answered(&after)).cloned().collect();
+        assert!(given.is_subset(&found) || mode == "best-effort", "{mode}");
+        assert_eq!(found.len() as u64 + lost(&new), given.len() as u64, "{mode}");
+        assert_eq!(verify(&[log.path.to_str().expect("UTF-8")]).0, Some(0));
+        // The end was clean for the new file as well.
+        log.start().stop();
+        let kinds = all_records(&log.path);
+        assert!(kinds.iter().all(|record| record["eventName"] != "DecisionLogUncleanEnd"));
+    }
+}
+
+/// Asks from several sides until the process is killed; gives the ids of the answers that came.
+async fn killed_under_load(served: Served) -> HashSet<String> {
+    let address = served.address.clone();
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let address = address.clone();
+            tokio::spawn(async move {
+                let url = format!("http://{address}");
+                let mut client =
+                    v1::authorization_service_client::AuthorizationServiceClient::connect(url)
+                        .await
+                        .expect("a connection");
+                let mut given = HashSet::new();
+                for asked in questions(100_000) {
+                    match client.authorize(asked).await {
+                        Ok(answer) => given.insert(answer.into_inner().decision_id),
+                        Err(_) => break,
+                    };
+                }
+                given
+            })
+        })
+        .collect();
+    tokio::task::spawn_blocking(move || {
+        served.wait_until("it is at work", |served| {
+            served.metric("keyward_decisions_total", "") > 500
+        });
+        served.kill();
+    })
+    .await
+    .expect("a kill");
+    let mut given = HashSet::new();
+    for task in asking {
+        given.extend(task.await.expect("no panic"));
+    }
+    given
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_the_next_start_says_how_much_may_be_missing() {
+    for mode in ["best-effort", "spill", "durable=10s"] {
+        let log = Log::new(mode);
+        let mut given = killed_under_load(log.start()).await;
+        assert!(given.len() > 400, "{mode}: {}", given.len());
+        given.extend(killed_under_load(log.start()).await);
+        let served = log.start();
+        given.extend(answered(&ask(&served.address, questions(5)).await));
+        served.stop();
+        let records = all_records(&log.path);
+        let found = ids(&records);
+        assert_eq!(found.len(), decisions(&records).len(), "{mode}: a record is there twice");
+        let unclean: Vec<u64> = records
+            .iter()
+            .filter(|record| record["eventName"] == "DecisionLogUncleanEnd")
+            .map(|record| record["keyward"]["atMostMissing"].as_u64().expect("a bound"))
+            .collect();
+        assert_eq!(unclean.len(), 2, "{mode}");
+        let missing = given.difference(&found).count() as u64;
+        assert!(missing <= lost(&records) + unclean.iter().sum::<u64>(), "{mode}: {missing}");
+        if mode.starts_with("durable") {
+            assert_eq!(missing, 0, "an answer without its record");
+        }
+        let (code, report) = verify(&[log.path.to_str().expect("UTF-8")]);
+        assert_eq!((code, &report["uncleanEnds"]), (Some(0), &2.into()), "{mode}: {report}");
+    }
+}
