@@ -15,6 +15,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
 use crate::pdp::grants::GrantStore;
 use crate::pdp::live::Live;
+use crate::pdp::what_if::Folder;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
 use crate::store::grants::opening::OpenError;
@@ -129,7 +130,10 @@ pub fn run(args: &Args) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
     };
-    let ended = runtime.block_on(serve(&config, Arc::new(pdp), start, telemetry.clone()));
+    let folder =
+        Folder { path: config.policies.folder.clone(), options: config.policies.options.clone() };
+    let pdp = Arc::new(pdp.from_folder(folder));
+    let ended = runtime.block_on(serve(&config, pdp, start, telemetry.clone()));
     telemetry.close();
     match ended {
         Ok(()) => {

@@ -6,6 +6,7 @@ pub mod evaluation;
 pub mod grant;
 pub mod json;
 pub mod kms;
+pub mod overlay;
 pub mod policy;
 pub mod problem;
 pub mod snapshot;

@@ -7,6 +7,7 @@ pub mod reload;
 pub mod sessions;
 pub mod status;
 mod wake;
+pub mod what_if;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use arc_swap::Guard;
 use self::grants::GrantStore;
 use self::live::Live;
 use self::sessions::SessionPolicies;
+use self::what_if::Folder;
 use crate::engine::snapshot::Snapshot;
 
 /// Answers from one snapshot at a time. There is always one.
@@ -23,6 +25,7 @@ pub struct Pdp {
     live: Arc<Live>,
     sessions: SessionPolicies,
     grants: Option<GrantStore>,
+    folder: Option<Folder>,
 }
 
 impl Pdp {
@@ -33,13 +36,20 @@ impl Pdp {
             live: Arc::new(Live::new(snapshot)),
             sessions: SessionPolicies::default(),
             grants: None,
+            folder: None,
         }
     }
 
     /// Answers from what `live` holds, which follows `grants`.
     #[must_use]
     pub fn with_grants(live: Arc<Live>, grants: GrantStore) -> Self {
-        Self { live, sessions: SessionPolicies::default(), grants: Some(grants) }
+        Self { live, sessions: SessionPolicies::default(), grants: Some(grants), folder: None }
+    }
+
+    /// Whose documents can be read again in `folder`, for what would be.
+    #[must_use]
+    pub fn from_folder(self, folder: Folder) -> Self {
+        Self { folder: Some(folder), ..self }
     }
 
     /// The snapshot that answers now. Whoever holds it sees one moment, whatever is installed.

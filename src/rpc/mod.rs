@@ -1,5 +1,6 @@
 //! The gRPC edge.
 
+pub mod analysis;
 pub mod authorization;
 mod freshness;
 pub mod grants;

@@ -8,10 +8,10 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status as GrpcStatus};
 
 use super::status::refused;
-use crate::engine::problem::{Problem, Severity};
 use crate::engine::term::time::Timestamp;
 use crate::pdp::reload::Policies;
 use crate::pdp::status::{Contents, MaxStaleness, Origin, State, Status, WhenStale};
+use crate::wire::simulation::problem;
 use crate::wire::v1;
 use crate::wire::v1::policy_service_server::PolicyService;
 
@@ -102,24 +102,6 @@ fn contents(contents: &Contents) -> v1::PolicySetContents {
         roles: contents.roles as u64,
         endpoints: contents.endpoints as u64,
         assertions: contents.assertions as u64,
-    }
-}
-
-fn problem(problem: &Problem) -> v1::Problem {
-    let severity = match problem.severity {
-        Severity::Error => v1::ProblemSeverity::Error,
-        Severity::Warning => v1::ProblemSeverity::Warning,
-    };
-    let place = problem.place.as_ref();
-    v1::Problem {
-        severity: severity.into(),
-        code: problem.code.to_owned(),
-        message: problem.message.clone(),
-        help: problem.help.clone(),
-        document: place.map(|place| place.document.to_string()).unwrap_or_default(),
-        line: place.map_or(0, |place| place.line),
-        column: place.map_or(0, |place| place.column),
-        width: place.map_or(0, |place| place.width),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use super::analysis::Analysis;
 use super::authorization::{Authorization, Clock};
 use super::grants::Grants;
 use super::health;
@@ -26,6 +27,7 @@ use crate::pdp::reload::Policies;
 use crate::pdp::status::MaxStaleness;
 use crate::telemetry::Telemetry;
 use crate::wire::v1;
+use crate::wire::v1::analysis_service_server::AnalysisServiceServer;
 use crate::wire::v1::authorization_service_server::AuthorizationServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
 use crate::wire::v1::policy_service_server::PolicyServiceServer;
@@ -111,6 +113,7 @@ pub async fn serve(
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1alpha()?)
         .add_service(authorization.clone());
+    let analysis = Analysis::new(Arc::clone(&services.pdp), Arc::clone(&services.clock));
     let grants = Grants::new(services.pdp, services.clock, services.grants_per_key);
     let mut admin = Routes::builder();
     admin
@@ -118,6 +121,7 @@ pub async fn serve(
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1alpha()?)
         .add_service(authorization)
+        .add_service(AnalysisServiceServer::new(analysis).max_decoding_message_size(MESSAGE_BYTES))
         .add_service(GrantServiceServer::new(grants).max_decoding_message_size(MESSAGE_BYTES))
         .add_service(PolicyServiceServer::new(PolicySet::new(
             services.policies,

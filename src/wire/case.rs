@@ -148,14 +148,19 @@ fn overrides(json: &Json<'_>) -> Result<Vec<Override>, Refusal> {
     };
     let overrides: Vec<Override> =
         members(json, "contextOverrides")?.iter().map(one).collect::<Result<_, _>>()?;
+    distinct(overrides).map_err(Refusal::Request)
+}
+
+/// Overrides of which none is for the same key as another.
+pub(super) fn distinct(overrides: Vec<Override>) -> Result<Vec<Override>, InvalidRequest> {
     let twice = overrides.iter().enumerate().find(|(index, found)| {
         overrides.iter().take(*index).any(|earlier| earlier.name == found.name)
     });
     match twice {
-        Some((_, found)) => Err(Refusal::Request(InvalidRequest::new(
+        Some((_, found)) => Err(InvalidRequest::new(
             format!("contextOverrides[\"{}\"]", found.name),
             "given twice: names ignore case",
-        ))),
+        )),
         None => Ok(overrides),
     }
 }

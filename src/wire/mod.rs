@@ -6,4 +6,5 @@ pub mod findings;
 pub mod grants;
 pub mod proto;
 pub mod record;
+pub mod simulation;
 pub mod v1;

@@ -32,5 +32,6 @@ mod quickstart;
 mod recorded;
 mod reload;
 mod served;
+mod simulation;
 mod templates;
 mod truth_table;

@@ -7,8 +7,14 @@ use serde_json::Value;
 
 use crate::doors::{keyward, parsed, text};
 
-/// Example sets, each with the cases that test all of it.
-const EXAMPLES: [(&str, &str); 1] = [("examples/quickstart", "examples/quickstart-cases.yaml")];
+/// Example sets; beside each are the cases that test all of it.
+const EXAMPLES: [&str; 5] = [
+    "examples/quickstart",
+    "examples/envelope",
+    "examples/cross-account",
+    "examples/console",
+    "examples/service",
+];
 
 const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
@@ -72,13 +78,23 @@ fn run(folder: &tempfile::TempDir, more: &[&str]) -> std::process::Output {
 
 #[test]
 fn the_cases_of_every_example_hold_and_leave_nothing_untested() {
-    for (set, cases) in EXAMPLES {
-        let output = test(Path::new(set), &[cases, "--coverage", "--mutate", "--strict"]);
+    for set in EXAMPLES {
+        let cases = format!("{set}-cases.yaml");
+        let checked = keyward(&["check", "--policies", set, "--format", "json"], "");
+        assert_eq!(parsed(&text(&checked.stdout))["problems"], serde_json::json!([]), "{set}");
+        let output = test(Path::new(set), &[&cases, "--coverage", "--mutate", "--strict"]);
         let said = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{set}:\n{said}{}", text(&output.stderr));
         assert!(said.contains("statements (100 %)") && said.contains("changes noticed:"), "{said}");
         assert!(!said.contains("not noticed"), "{said}");
     }
+    let folders =
+        fs::read_dir("examples").expect("a folder").map(|entry| entry.expect("an entry").path());
+    let sets = folders.filter(|path| {
+        path.with_file_name(format!("{}-cases.yaml", path.file_name().expect("a name").display()))
+            .exists()
+    });
+    assert_eq!(sets.count(), EXAMPLES.len(), "an example with cases is not tried");
 }
 
 #[test]
