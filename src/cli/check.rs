@@ -5,12 +5,11 @@ use std::io::{self, Write as _};
 use serde_json::json;
 
 use super::config::{PolicyArgs, PolicyConfig, file, policies};
+use super::lint::verify;
 use super::{DONE, FAILED, Format, PROBLEMS, USAGE, fail, render};
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
 use crate::pdp::load::load;
-use crate::rpc::server::now;
-use crate::wire::cases::assertions::verify;
 
 /// Arguments of `keyward check`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +34,7 @@ pub fn run(args: &Args) -> u8 {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
-    let written = match load(&config.folder, &config.options, &|built| verify(built, now())) {
+    let written = match load(&config.folder, &config.options, &|built| verify(&config, built)) {
         Ok(built) => good(args.format, &config, &built).map(|()| DONE),
         Err(problems) => bad(args.format, problems.as_slice()).map(|()| PROBLEMS),
     };

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::bundle::{Limits, Options, Part};
 use crate::engine::evaluation::Evaluation;
 use crate::engine::term::key_id::is_region;
+use crate::lint::rule::Severity;
 use crate::rpc::listener::{Address, InvalidAddress};
 
 /// Where the policy set is and how it is read. Flags come first, then the environment.
@@ -26,6 +27,11 @@ pub struct PolicyArgs {
     /// Parts that the set must have: keys, aliases, grants, iam, organization, endpoints, assertions
     #[arg(long, value_name = "PART", env = "KEYWARD_POLICIES_REQUIRE", value_delimiter = ',')]
     pub policies_require: Vec<String>,
+
+    /// Refuse a set in which `keyward lint` finds something at least this bad: error,
+    /// security-warning, warning or suggestion
+    #[arg(long, value_name = "SEVERITY", env = "KEYWARD_POLICIES_FAIL_ON")]
+    pub policies_fail_on: Option<String>,
 
     /// Give keys without a policy the default key policy of KMS
     #[arg(long, env = "KEYWARD_ASSUME_DEFAULT_KEY_POLICY", num_args = 0..=1, default_missing_value = "true")]
@@ -97,6 +103,7 @@ pub struct File {
 struct PoliciesTable {
     path: Option<PathBuf>,
     require: Vec<String>,
+    fail_on: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -119,6 +126,8 @@ pub struct PolicyConfig {
     pub folder: PathBuf,
     /// How it is read.
     pub options: Options,
+    /// A set in which something at least this bad is found is refused.
+    pub fail_on: Option<Severity>,
 }
 
 /// The configuration cannot be used: nothing is started.
@@ -215,7 +224,18 @@ pub fn policies(args: &PolicyArgs, file: &File) -> Result<PolicyConfig, InvalidC
         evaluation: evaluation(args, file)?,
         default_region: region(args.region.clone().or_else(|| file.region.clone()))?,
     };
-    Ok(PolicyConfig { folder, options })
+    let fail_on = args.policies_fail_on.as_ref().or(file.policies.fail_on.as_ref());
+    let fail_on = fail_on.map(|text| severity(text)).transpose()?;
+    Ok(PolicyConfig { folder, options, fail_on })
+}
+
+fn severity(text: &str) -> Result<Severity, InvalidConfig> {
+    Severity::from_name(text).ok_or_else(|| {
+        let known = Severity::ALL.map(Severity::name).join(", ");
+        InvalidConfig::Value(format!(
+            "policies.fail_on: no severity `{text}`: expected one of {known}"
+        ))
+    })
 }
 
 fn require(parts: &[String]) -> Result<Vec<String>, InvalidConfig> {

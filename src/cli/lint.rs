@@ -8,12 +8,13 @@ use clap::ValueEnum;
 use super::config::{PolicyArgs, PolicyConfig, file, policies};
 use super::{DONE, FAILED, PROBLEMS, USAGE, fail, render};
 use crate::engine::problem::{Problem, Problems};
-use crate::engine::snapshot::build::build;
+use crate::engine::snapshot::build::{Built, build};
 use crate::lint::finding::Findings;
 use crate::lint::rule::Severity;
 use crate::lint::{GRANT_DAYS, Settings, lint, page, rules};
 use crate::rpc::server::now;
 use crate::store::directory;
+use crate::wire::cases::assertions;
 use crate::wire::findings;
 
 /// Arguments of `keyward lint`.
@@ -102,6 +103,19 @@ pub fn run(args: &Args) -> u8 {
         Err(problems) => unusable(args.format, &config.folder, problems.as_slice())
             .map_or_else(|error| fail(FAILED, error), |()| PROBLEMS),
     }
+}
+
+/// What must hold of a set before it is used: its assertions, and that nothing is found in it that
+/// is at least as bad as `policies.fail_on`.
+#[must_use]
+pub fn verify(config: &PolicyConfig, built: &Built) -> Vec<Problem> {
+    let mut problems = assertions::verify(built, now());
+    if let Some(severity) = config.fail_on {
+        let settings = Settings { now: now(), grant_days: GRANT_DAYS };
+        let found = lint(&built.documents, &config.options, &built.snapshot, settings);
+        problems.extend(found.problems(severity));
+    }
+    problems
 }
 
 fn explain(code: &str) -> u8 {

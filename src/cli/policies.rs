@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::serve::ServeConfig;
+use super::lint::verify;
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::pdp::Pdp;
@@ -18,7 +19,6 @@ use crate::rpc::server::now;
 use crate::store::directory::Scope;
 use crate::store::directory::watch::Watch;
 use crate::telemetry::policy::PolicyFacts;
-use crate::wire::cases::assertions::verify;
 
 /// A loaded policy set that is not followed yet.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
     let wake = Policies::unfollowed();
     let mut watch = if config.reload.watch { Watch::new(wake.on_news()) } else { Watch::off() };
     let mut loader = Loader::new(&config.policies.folder, config.policies.options.clone());
-    let loaded = loader.load(&Scope::Stamps, &mut watch, &|built| verify(built, now()));
+    let loaded = loader.load(&Scope::Stamps, &mut watch, &|built| verify(&config.policies, built));
     let built = match loaded {
         Ok(Some(built)) => built,
         Ok(None) => return Err(Problem::error("unread-set", "nothing was read").into()),
@@ -68,11 +68,12 @@ impl Start {
     /// The operating system gives no thread, or no signals.
     pub fn follow(self, pdp: &Arc<Pdp>, config: &ServeConfig) -> io::Result<Followed> {
         let Self { policies, loader, watch, .. } = self;
+        let held_to = config.policies.clone();
         let follower = Follower {
             loader,
             watch,
             live: Arc::clone(pdp.live()),
-            verify: Box::new(|built| verify(built, now())),
+            verify: Box::new(move |built| verify(&held_to, built)),
             clock: Box::new(now),
             following: config.reload.following,
         };

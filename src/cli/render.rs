@@ -70,6 +70,7 @@ fn snippet(problem: &Problem, renderer: &Renderer) -> String {
 /// The stream cannot be written.
 pub fn findings(found: &Findings, out: &mut dyn Write, colour: bool) -> io::Result<()> {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut told: Vec<&str> = Vec::new();
     for finding in found.open() {
         let level = match finding.severity {
             lint::Severity::Error => Level::ERROR,
@@ -79,15 +80,18 @@ pub fn findings(found: &Findings, out: &mut dyn Write, colour: bool) -> io::Resu
         };
         let title = level.primary_title(&*finding.message).id(finding.rule.code);
         let place = &finding.place;
-        let group = Group::with_title(title)
-            .element(
-                Snippet::source(&*place.excerpt)
-                    .path(place.document.to_string())
-                    .line_start(usize::try_from(place.line).unwrap_or(1))
-                    .annotation(AnnotationKind::Primary.span(underlined(place))),
-            )
-            .element(Level::NOTE.message(finding.rule.why))
-            .element(Level::HELP.message(&*finding.help));
+        let mut group = Group::with_title(title).element(
+            Snippet::source(&*place.excerpt)
+                .path(place.document.to_string())
+                .line_start(usize::try_from(place.line).unwrap_or(1))
+                .annotation(AnnotationKind::Primary.span(underlined(place))),
+        );
+        // Why it matters is told once.
+        if !told.contains(&finding.rule.code) {
+            told.push(finding.rule.code);
+            group = group.element(Level::NOTE.message(finding.rule.why));
+        }
+        let group = group.element(Level::HELP.message(&*finding.help));
         writeln!(out, "{}\n", renderer.render(&[group]))?;
     }
     let mut counts: Vec<String> = Vec::new();

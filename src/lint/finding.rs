@@ -62,15 +62,14 @@ impl Findings {
         self.open().any(|finding| finding.severity >= severity)
     }
 
-    /// As problems of the set: errors at least at `refusing`, warnings below it.
+    /// Those that are at least so bad, as errors of the set.
     #[must_use]
     pub fn problems(&self, refusing: Severity) -> Vec<Problem> {
         let problem = |finding: &Finding| {
-            let made = if finding.severity >= refusing { Problem::error } else { Problem::warning };
-            made(finding.rule.code, finding.message.clone())
+            Problem::error(finding.rule.code, finding.message.clone())
                 .help(finding.help.clone())
                 .at(finding.place.clone())
         };
-        self.open().map(problem).collect()
+        self.open().filter(|finding| finding.severity >= refusing).map(problem).collect()
     }
 }

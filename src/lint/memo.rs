@@ -183,7 +183,7 @@ fn with(set: &Set<'_>, site: &Site<'_, '_>, json: &Json<'_>, policy: &Policy) ->
                     check(statement, &mut Report { rule, found: &mut found, sid });
                 }
             }
-            Check::Key(_) | Check::Grant(_) | Check::Explanations => {}
+            Check::Key(_) | Check::Identity(_) | Check::Grant(_) | Check::Explanations => {}
         }
     }
     found

@@ -14,6 +14,7 @@ pub mod page;
 pub mod rule;
 pub mod rules;
 mod set;
+pub mod single;
 mod suppress;
 pub mod view;
 mod walk;

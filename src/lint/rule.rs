@@ -1,6 +1,6 @@
 //! A rule: what it finds, why that matters, what to do, and examples that are its tests.
 
-use super::view::{GrantView, KeyView, PolicyView, Report, StatementView};
+use super::view::{GrantView, IdentityView, KeyView, PolicyView, Report, StatementView};
 
 /// How bad a finding is. The names are those of IAM Access Analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +85,8 @@ pub enum Check {
     Policy(fn(&PolicyView<'_>, &mut Report<'_>)),
     /// At each key.
     Key(fn(&KeyView<'_>, &mut Report<'_>)),
+    /// At each user and role, with all of its policies.
+    Identity(fn(&IdentityView<'_>, &mut Report<'_>)),
     /// At each grant of the documents.
     Grant(fn(&GrantView<'_>, &mut Report<'_>)),
     /// At the explanations in the documents.
@@ -97,6 +99,7 @@ impl std::fmt::Debug for Check {
             Self::Statement(_) => "Statement",
             Self::Policy(_) => "Policy",
             Self::Key(_) => "Key",
+            Self::Identity(_) => "Identity",
             Self::Grant(_) => "Grant",
             Self::Explanations => "Explanations",
         })

@@ -12,7 +12,7 @@ use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::{Effect, Principals, Statement};
 use crate::engine::policy::template::Template;
 use crate::engine::policy::{Policy, PolicyKind};
-use crate::engine::snapshot::Key;
+use crate::engine::snapshot::{Identity, Key};
 use crate::engine::term::account::AccountId;
 
 /// A policy document, as written and as compiled.
@@ -278,6 +278,17 @@ pub struct KeyView<'v> {
     pub metadata: &'v Json<'v>,
     /// As compiled.
     pub key: &'v Key,
+}
+
+/// A user or role, as written and as compiled with all of its policies.
+#[derive(Clone, Copy, Debug)]
+pub struct IdentityView<'v> {
+    /// The set that it belongs to.
+    pub set: &'v Set<'v>,
+    /// As written.
+    pub json: &'v Json<'v>,
+    /// As compiled.
+    pub identity: &'v Identity,
 }
 
 /// A grant, as written and as compiled.

@@ -6,10 +6,10 @@ use super::rule::Check;
 use super::rules;
 use super::set::Set;
 use super::suppress::Explanations;
-use super::view::{GrantView, KeyView, Raw, Report};
+use super::view::{GrantView, IdentityView, KeyView, Raw, Report};
 use crate::engine::json::{Json, Source, Span, Value};
 use crate::engine::policy::PolicyKind;
-use crate::engine::snapshot::Key;
+use crate::engine::snapshot::{Key, Named};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
 
@@ -27,6 +27,25 @@ impl<'l, 't> Walk<'l, 't> {
     /// A walk that has seen nothing yet.
     pub(super) fn new(set: &'l Set<'l>) -> Self {
         Self { set, memo: Memo::default(), findings: Vec::new() }
+    }
+
+    /// Looks at a policy by itself; with its key, the account that it belongs to and whom it is about.
+    pub(super) fn policy(
+        &mut self,
+        source: &Source<'t>,
+        json: &Json<'t>,
+        kind: PolicyKind,
+        (key, account, subject): (Option<&Key>, Option<AccountId>, &str),
+    ) {
+        let mut visit = Visit {
+            set: self.set,
+            memo: &mut self.memo,
+            source,
+            found: Vec::new(),
+            explanations: Explanations::default(),
+        };
+        visit.policy(kind, json, key, account, subject);
+        self.findings.extend(visit.found.into_iter().map(|placed| placed.finding));
     }
 
     /// All that was found.
@@ -144,7 +163,21 @@ impl<'t> Visit<'_, 't> {
     fn holder(&mut self, json: &Json<'t>) {
         self.explanations.of(json);
         let arn = text(json, "Arn");
-        let account = Arn::parse(arn).and_then(|arn| arn.account_id());
+        let parsed = Arn::parse(arn);
+        let account = parsed.and_then(|arn| arn.account_id());
+        let name = parsed.and_then(|arn| arn.resource.rsplit('/').next()).unwrap_or_default();
+        let snapshot = self.set.snapshot;
+        let role = || snapshot.roles.get(&Named(account?, name)).filter(|role| *role.arn == *arn);
+        if let Some(identity) = snapshot.users.get(arn).or_else(role) {
+            let view = IdentityView { set: self.set, json, identity };
+            let mut found = Vec::new();
+            for rule in rules::all() {
+                if let Check::Identity(check) = rule.check {
+                    check(&view, &mut Report { rule, found: &mut found, sid: None });
+                }
+            }
+            self.place(found, arn);
+        }
         for name in INLINE {
             for inline in list(json, name) {
                 if let Some(policy) = inline.member("PolicyDocument") {

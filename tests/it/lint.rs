@@ -1,6 +1,10 @@
 //! `keyward lint`: exit codes, formats, the documentation, and the examples.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::doors::{keyward, parsed, text};
 
@@ -105,4 +109,81 @@ fn the_examples_lint_clean_or_explain_themselves() {
         looked += 1;
     }
     assert!(looked > 0);
+}
+
+/// What a validator that others wrote finds wrong with a SARIF log.
+fn schema_errors(log: &Value) -> String {
+    const VALIDATE: &str = "import json, sys, jsonschema
+schema = json.load(open('tests/data/sarif-2.1.0-rtm.5.json'))
+for error in jsonschema.Draft4Validator(schema).iter_errors(json.load(sys.stdin)):
+    print(list(error.absolute_path), error.message)";
+    let python = Command::new("python3")
+        .args(["-c", VALIDATE])
+        .env("PYTHONPATH", ".tools/jsonschema")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut python = python.expect("python3");
+    let mut input = python.stdin.take().expect("a pipe");
+    input.write_all(log.to_string().as_bytes()).expect("a reader");
+    drop(input);
+    let output = python.wait_with_output().expect("an end");
+    assert!(output.status.success(), "run .ci/tools first: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The schema is the one that SARIF 2.1.0 publishes at the URL that the log names.
+#[test]
+fn sarif_is_valid_against_its_published_schema() {
+    let log = parsed(&lint(KEY, &["--format", "sarif"]).1);
+    assert_eq!(schema_errors(&log), "");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let found = results.iter().find(|result| result["ruleId"] == "open-to-everyone").expect("it");
+    let region = &found["locations"][0]["physicalLocation"]["region"];
+    assert_eq!((&region["startLine"], &region["endColumn"]), (&6.into(), &58.into()));
+    let index = found["ruleIndex"].as_u64().expect("an index") as usize;
+    assert_eq!(log["runs"][0]["tool"]["driver"]["rules"][index]["id"], "open-to-everyone");
+    let explained = results.iter().find(|result| result["ruleId"] == "rotation-off").expect("it");
+    assert_eq!(explained["suppressions"][0]["justification"], "replaced every month");
+    // A set that cannot be used has a log too.
+    let unusable = parsed(&lint("{}", &["--format", "sarif"]).1);
+    assert_eq!(schema_errors(&unusable), "");
+    assert_eq!(unusable["runs"][0]["results"][0]["ruleId"], "unknown-document");
+    // The schema is one that can be broken.
+    let mut broken = log.clone();
+    broken["runs"][0]["results"][0]["level"] = "fatal".into();
+    assert!(schema_errors(&broken).contains("fatal"), "the validator sees nothing");
+}
+
+#[test]
+fn a_set_with_findings_is_refused_where_it_is_told_so() {
+    let folder = folder(KEY);
+    let path = folder.path().to_str().expect("UTF-8");
+    let check = |more: &[&str]| {
+        let mut args = vec!["check", "--policies", path, "--format", "json"];
+        args.extend(more);
+        let output = keyward(&args, "");
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(check(&[]).0, Some(0));
+    let (code, said) = check(&["--policies-fail-on", "security-warning"]);
+    assert_eq!(code, Some(3), "{said}");
+    let report = parsed(&said);
+    assert_eq!(report["problems"][0]["code"], "open-to-everyone");
+    assert_eq!(report["problems"][0]["line"], 6);
+    assert_eq!(check(&["--policies-fail-on", "nonsense"]).0, Some(64));
+    let config = folder.path().join("keyward.toml");
+    fs::write(&config, "[policies]\nfail_on = \"error\"\n").expect("a file");
+    let config = config.to_str().expect("UTF-8");
+    assert_eq!(check(&["--config", config]).0, Some(3));
+    let serve =
+        keyward(&["serve", "--policies", path, "--config", config, "--listen", "127.0.0.1:0"], "");
+    assert_eq!(serve.status.code(), Some(3));
+    assert!(text(&serve.stderr).contains("error[open-to-everyone]"));
+    // What is explained refuses nothing.
+    let lint = r#""Lint": [{"Code": "rotation-off", "Why": "replaced every month"}"#;
+    let all = format!(r#"{lint}, {{"Code": "open-to-everyone", "Why": "a public drop box"}}"#);
+    fs::write(folder.path().join("key.json"), KEY.replace(lint, &all)).expect("a file");
+    assert_eq!(check(&["--config", config]).0, Some(0));
 }

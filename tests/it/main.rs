@@ -13,6 +13,7 @@ mod decision_log_faults;
 mod signals;
 mod telemetry;
 
+mod aws_policies;
 mod catalog;
 mod command_line;
 mod conformance;

@@ -163,6 +163,7 @@ pub fn as_toml(config: &ServeConfig) -> String {
         policies: PoliciesTable {
             path: Some(config.policies.folder.clone()),
             require: options.require.clone(),
+            fail_on: config.policies.fail_on.map(|severity| severity.name().to_owned()),
         },
         limits: LimitsTable {
             document_bytes: Some(options.limits.document_bytes),

@@ -48,6 +48,8 @@ pub struct Built {
     pub warnings: Vec<Problem>,
     /// What must hold before the snapshot may be used, in the order of the documents.
     pub assertions: Vec<Assertion>,
+    /// The documents, for whoever wants to look at them before they are forgotten.
+    pub documents: Vec<Document>,
 }
 
 /// Reads the documents of a set.
@@ -74,7 +76,7 @@ pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problem
         return Err(refused);
     }
     problems.sort_by(|a, b| a.place.cmp(&b.place));
-    Ok(Built { snapshot, warnings: problems, assertions })
+    Ok(Built { snapshot, warnings: problems, assertions, documents: documents.to_vec() })
 }
 
 fn link(

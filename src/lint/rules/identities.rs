@@ -2,7 +2,7 @@
 
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::kms::table::ResourceKind;
-use crate::engine::policy::arn_pattern::ResourcePattern;
+use crate::engine::policy::arn_pattern::{ResourcePattern, Target};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::{Effect, Principals, Resources, Statement};
 use crate::engine::snapshot::Key;
@@ -141,9 +141,12 @@ const WHICH_KEYS: [&str; 8] = [
 const CONTROL: [Action; 3] =
     [Action::PutKeyPolicy, Action::ScheduleKeyDeletion, Action::CreateGrant];
 
+/// Whether keys that nobody has thought of are meant: of any account, in any Region.
 fn is_on_every_key(view: &StatementView<'_>) -> bool {
+    let some = Target::new("arn:aws:kms:us-east-1:000000000000:key/0");
+    let open = Open { action: Action::DescribeKey, key: None, caller: None, root: None };
     view.allows_identity()
-        && view.compiled.resources == Resources::Any
+        && view.compiled.resources.match_target(&some, &open) == Truth::True
         && !view.is_narrowed_by(&WHICH_KEYS)
 }
 

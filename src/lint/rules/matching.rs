@@ -284,6 +284,7 @@ fn covers(principals: &Principals, pattern: Option<&PrincipalPattern>) -> bool {
         (Principals::Bearer, None) => true,
         (Principals::These(patterns), Some(pattern)) => patterns.iter().any(|other| match other {
             PrincipalPattern::Everyone => true,
+            PrincipalPattern::AnyAws => !matches!(pattern, PrincipalPattern::Service(_)),
             PrincipalPattern::Account(account) => account_of(pattern) == Some(*account),
             _ => other == pattern,
         }),

@@ -5,6 +5,7 @@ pub mod administration;
 pub mod conditions;
 pub mod documents;
 pub mod grants;
+pub mod holders;
 pub mod identities;
 pub mod keys;
 pub mod matching;
@@ -15,7 +16,7 @@ pub mod values;
 use super::rule::Rule;
 
 /// A group of rules and its heading in the documentation.
-pub const GROUPS: [(&str, &[Rule]); 11] = [
+pub const GROUPS: [(&str, &[Rule]); 12] = [
     ("Who can get at a key", access::RULES),
     ("Administration", administration::RULES),
     ("Use", usage::RULES),
@@ -25,6 +26,7 @@ pub const GROUPS: [(&str, &[Rule]); 11] = [
     ("Conditions that say something else", conditions::RULES),
     ("Grants", grants::RULES),
     ("Identity policies", identities::RULES),
+    ("Users and roles", holders::RULES),
     ("Keys", keys::RULES),
     ("Documents", documents::RULES),
 ];

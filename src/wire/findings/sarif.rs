@@ -13,7 +13,7 @@ use crate::lint::finding::{Finding, Findings};
 use crate::lint::rule::{Rule, Severity};
 use crate::lint::rules;
 
-const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0-rtm.5.json";
 
 /// Findings as a SARIF log.
 #[must_use]
