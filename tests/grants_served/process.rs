@@ -53,7 +53,16 @@ impl Place {
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--policies"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "none",
+                "--log-format",
+                "json",
+            ])
+            .args(["--policies"])
             .arg(self.policies())
             .arg("--data-dir")
             .arg(self.data())

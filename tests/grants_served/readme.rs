@@ -78,7 +78,7 @@ fn the_walk_through_a_grants_life_goes_as_the_readme_says() {
     let serve = serve.replace("/tmp/keyward", &text(&data));
     command
         .args(serve.split(' ').skip(1))
-        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+        .args(["--listen", "127.0.0.1:0", "--http-listen", "none", "--log-format", "json"])
         .env_remove("AWS_REGION")
         .stderr(Stdio::piped());
     let served = Served::wait(command.spawn().expect("the binary"), data.join("admin.sock"));

@@ -264,6 +264,8 @@ fn a_second_process_on_the_same_folder_is_refused() {
             "examples/quickstart",
             "--listen",
             "127.0.0.1:0",
+            "--http-listen",
+            "none",
             "--data-dir",
             path,
         ],
