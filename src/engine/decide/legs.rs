@@ -248,7 +248,7 @@ fn account_leg<'a>(
     action: Action,
     region: &'a str,
 ) -> Result<Authorization<'a>, InvalidRequest> {
-    let resource = Resource::Any { arn: locator.in_account(region, "*") };
+    let resource = Resource::Any { arn: locator.in_account(region, "") };
     Ok(Authorization { action, resource, region, facts: LegFacts::default(), role: KeyRole::Only })
 }
 
@@ -257,6 +257,6 @@ fn tag_leg<'a>(locator: &Locator<'a, '_>, region: &'a str) -> Option<Authorizati
     if locator.request.parameters.tags.is_empty() {
         return None;
     }
-    let resource = Resource::NewKey { arn: locator.in_account(region, "key/*") };
+    let resource = Resource::NewKey { arn: locator.in_account(region, "key/") };
     Some(alias_leg(Action::TagResource, resource, region))
 }

@@ -140,9 +140,8 @@ fn source_arns_differ(snapshot: &Snapshot, answer: &Answer<'_>) -> bool {
 fn name<'a>(resource: &Resource<'a>) -> Composed<'a> {
     match resource {
         Resource::Key(key) => Composed::from(&*key.arn),
-        Resource::UnknownKey { arn, .. }
-        | Resource::Alias { arn, .. }
-        | Resource::NewKey { arn } => arn.clone(),
+        Resource::UnknownKey { arn, .. } | Resource::Alias { arn, .. } => arn.clone(),
+        Resource::NewKey { arn } => Resource::shown(arn),
         Resource::Any { .. } => "*".into(),
         Resource::RetiringPrincipal(arn) => arn.unwrap_or("*").into(),
     }

@@ -30,19 +30,32 @@ pub enum Resource<'a> {
     },
     /// A key that is being made.
     NewKey {
-        /// `arn:…:key/*`.
+        /// `arn:…:key/` and whatever its id will be.
         arn: Composed<'a>,
     },
     /// No resource. KMS accepts `*`, and for CreateKey all of an account.
     Any {
-        /// `arn:…:*` of the caller's account.
+        /// `arn:…:` of the caller's account and whatever it is.
         arn: Composed<'a>,
     },
     /// The principal that ListRetirableGrants names.
     RetiringPrincipal(Option<&'a str>),
 }
 
+/// Stands for "whatever it is" at the end of an ARN: no policy writes it, so that a wildcard alone
+/// matches it, and an asterisk as a character does not.
+const WHATEVER: &str = "\u{F8FF}";
+
 impl Resource<'_> {
+    /// How answers write the ARN of a key that is being made.
+    #[must_use]
+    pub(super) fn shown(arn: &str) -> Composed<'static> {
+        match arn.strip_suffix(WHATEVER) {
+            None => Composed::of(&[arn]),
+            Some(prefix) => Composed::of(&[prefix, "*"]),
+        }
+    }
+
     /// What `Resource` elements are matched against.
     #[must_use]
     pub fn target(&self) -> Target<'_> {
@@ -217,12 +230,12 @@ impl<'a> Locator<'a, '_> {
         Ok(Composed::of(&parts))
     }
 
-    /// `arn:…:REST` in the caller's account and a Region.
+    /// `arn:…:` of the caller's account in a Region, `kind`, and whatever follows.
     #[must_use]
-    pub fn in_account(&self, region: &str, rest: &str) -> Composed<'a> {
+    pub fn in_account(&self, region: &str, kind: &str) -> Composed<'a> {
         let partition = self.caller.partition().unwrap_or("aws");
         let account = self.caller.account();
         let account = account.as_ref().map_or("", AccountId::as_str);
-        Composed::of(&["arn:", partition, ":kms:", region, ":", account, ":", rest])
+        Composed::of(&["arn:", partition, ":kms:", region, ":", account, ":", kind, WHATEVER])
     }
 }

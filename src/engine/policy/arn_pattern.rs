@@ -280,8 +280,10 @@ fn components(tokens: &[Token<'_>], arn: &Arn<'_>) -> Truth {
         }
     }
     if index < 5 {
-        // Too short to be an ARN: only a trailing wildcard could make it match.
-        return Truth::from(glob(tokens, arn.text)).doubted();
+        // Too short to be an ARN. It may be read as one text, or as if any components followed.
+        let followed = cut.iter().zip(arn.parts()).take(index + 1);
+        let matches = followed.into_iter().all(|(tokens, text)| glob(tokens, text));
+        return Truth::from(matches || glob(tokens, arn.text)).doubted();
     }
     cut.iter().zip(arn.parts()).all(|(tokens, text)| glob(tokens, text)).into()
 }
@@ -386,5 +388,7 @@ mod tests {
         arn_like("*", user, Unsure);
         arn_like("arn:aws:*", user, Unsure);
         arn_like("arn:aws:s3*", user, False);
+        arn_like("arn:aws:iam::111122223333", user, Unsure);
+        arn_like("arn:aws:iam::444455556666", user, False);
     }
 }

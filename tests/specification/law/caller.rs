@@ -67,8 +67,10 @@ impl<'a> Caller<'a> {
             user_id: text("userId").map(str::to_owned),
             is_never_allowed: false,
         };
+        let (role, issuer) = (text("roleArn"), text("issuerArn"));
         if is_service(arn) {
-            return Ok(caller);
+            let alone = role.is_none() && issuer.is_none();
+            return if alone { Ok(caller) } else { Err(Refusal::Request) };
         }
         let Some([_, _, service, "", account, resource]) = arn::parts(arn) else {
             return Err(Refusal::Request);
@@ -77,7 +79,6 @@ impl<'a> Caller<'a> {
             return Err(Refusal::Request);
         }
         caller.account = Some(account.to_owned());
-        let (role, issuer) = (text("roleArn"), text("issuerArn"));
         match (service, resource.split('/').collect::<Vec<_>>().as_slice()) {
             ("iam", ["root"]) => caller.kind = Kind::Root,
             ("iam", ["user", _, ..]) => {

@@ -164,9 +164,11 @@ fn arn_matches(request: &str, pattern: &[Sign]) -> Truth {
         return Truth::False;
     };
     let patterns = segments(pattern);
-    if patterns.len() < 6 {
-        return Truth::Unsure;
+    let mut pairs = patterns.iter().zip(parts);
+    let fits = pairs.all(|(pattern, part)| glob(pattern, part));
+    match patterns.len() {
+        6 => Truth::of(fits),
+        // As one text, or as if any components followed: where neither fits, no reading does.
+        _ => Truth::of(fits || glob(pattern, request)).doubted(),
     }
-    let pairs = patterns.iter().zip(parts);
-    Truth::of(pairs.into_iter().all(|(pattern, part)| glob(pattern, part)))
 }
