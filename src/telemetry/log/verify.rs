@@ -197,7 +197,6 @@ impl Verifier {
         }
         // The log says itself which old files it removed.
         if let Some((first, place)) = self.report.first.zip(self.began.take())
-            && self.pruned > 0
             && self.pruned + 1 < first
         {
             let pruned = self.pruned;
