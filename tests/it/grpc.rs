@@ -247,12 +247,16 @@ async fn answers_carry_ids_and_the_revision() {
     fresh.consistency = ask(v1::consistency::Requirement::AtLeastAsFresh("elsewhere".to_owned()));
     let refused = door.client.authorize(fresh).await.expect_err("a foreign token");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    let mut late = tonic::Request::new(question("42"));
-    late.metadata_mut().insert("grpc-timeout", "0m".parse().expect("a value"));
-    assert_eq!(
-        door.client.authorize(late).await.expect_err("too late").code(),
-        Code::DeadlineExceeded
-    );
+    // Timers of the client and of the transport may be faster; their word for it is `Cancelled`.
+    let mut codes = Vec::new();
+    for _ in 0..100 {
+        let mut late = tonic::Request::new(question("42"));
+        late.metadata_mut().insert("grpc-timeout", "0m".parse().expect("a value"));
+        codes.push(door.client.authorize(late).await.expect_err("too late").code());
+    }
+    assert!(codes.contains(&Code::DeadlineExceeded), "{codes:?}");
+    let known = |code: &Code| matches!(code, Code::DeadlineExceeded | Code::Cancelled);
+    assert!(codes.iter().all(known), "{codes:?}");
     door.close().await;
 }
 
