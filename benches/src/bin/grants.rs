@@ -19,6 +19,7 @@ use keyward::engine::snapshot::build::{build, grant};
 use keyward::engine::snapshot::grants::live::Change as LiveChange;
 use keyward::engine::snapshot::Snapshot;
 use keyward::engine::term::account::AccountId;
+use keyward::engine::term::arn::Arn;
 use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
 use keyward::engine::term::request::{Asked, Parameters, Request};
@@ -284,7 +285,7 @@ fn creation(grant: &StoredGrant) -> Change {
 fn ask(snapshot: &Snapshot, key: &str) -> Verdict {
     let request = Request {
         principal: Principal::parse("arn:aws:sts::111122223333:assumed-role/Measured/s").expect("a session"),
-        role_arn: None,
+        role_arn: Arn::parse("arn:aws:iam::111122223333:role/Measured"),
         issuer_arn: None,
         session_tags: Default::default(),
         session_policies: Default::default(),
