@@ -9,7 +9,7 @@ pub(crate) use super::identities::Identity;
 pub(crate) use super::keys::Key;
 use super::keys::{check_tokens, is_readable_grant, read_key};
 use super::policy::{self, Kind, Policy};
-use super::{Refusal, arn, identities, organization};
+use super::{Refusal, arn, identities, organization, strict};
 
 type Read<T> = Result<T, Refusal>;
 
@@ -108,6 +108,12 @@ impl World {
         let mut description = document.clone();
         for apart in ["Aliases", "Grants"] {
             description[apart] = Value::Null;
+        }
+        // A policy as text is the policy.
+        for policy in ["Policy", "RamPolicy"] {
+            if let Some(parsed) = description[policy].as_str().and_then(strict::parse) {
+                description[policy] = parsed;
+            }
         }
         if self.described.is_new(format!("key {arn}"), description)? {
             self.keys.push(read_key(document, &arn)?);
