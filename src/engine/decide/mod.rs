@@ -21,6 +21,8 @@ mod retire;
 
 use std::cell::OnceCell;
 
+use arrayvec::ArrayVec;
+
 use self::caller::{Caller, Naming, Namings};
 use self::combine::{GrantSays, KeySays, Path, Verdicts, combine};
 use self::decision::{Answer, Decision, Denial, Layer, Leg, Missing};
@@ -88,22 +90,21 @@ pub fn observed<'a>(
         claims::check(organization, request, owner, claims::RESOURCE)?;
     }
     let mut decide_all = |source_arns: SourceArns| {
-        authorizations
-            .iter()
-            .map(|authorization| {
-                let decision =
-                    decide_leg(snapshot, request, &caller, authorization, source_arns, observer);
-                Leg {
-                    action: authorization.action,
-                    resource: name(&authorization.resource),
-                    decision,
-                }
-            })
-            .collect()
+        let mut legs = ArrayVec::new();
+        let mut opened = ArrayVec::<Opened, 3>::new();
+        for authorization in &authorizations {
+            let (decision, by) =
+                decide_leg(snapshot, request, &caller, authorization, source_arns, observer);
+            let resource = name(&authorization.resource);
+            legs.push(Leg { action: authorization.action, resource, decision });
+            opened.push(by);
+        }
+        (legs, opened)
     };
+    let (legs, opened) = decide_all(SourceArns::Whichever);
     let mut answer = Answer {
         principal: request.principal.text(),
-        legs: decide_all(SourceArns::Whichever),
+        legs,
         by_operation: matches!(request.asked, Asked::Operation(_)),
         key_arn: authorizations.iter().find_map(|authorization| match authorization.resource {
             Resource::Key(key) => Some(&*key.arn),
@@ -111,10 +112,11 @@ pub fn observed<'a>(
         }),
         dry_run: request.dry_run,
     };
-    if request.asked_re_encrypt() && source_arns_differ(snapshot, &answer) {
+    if request.asked_re_encrypt() && source_arns_differ(&opened) {
         for source_arns in [SourceArns::With, SourceArns::Without] {
-            answer.legs = decide_all(source_arns);
-            if answer.verdict() == decision::Verdict::Allowed {
+            let (legs, opened) = decide_all(source_arns);
+            answer.legs = legs;
+            if opened.iter().all(|by| *by != Opened::Not) {
                 return Ok(answer);
             }
         }
@@ -125,16 +127,41 @@ pub fn observed<'a>(
     Ok(answer)
 }
 
+/// What opened a key, whatever its state: authorization comes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// Nothing did.
+    Not,
+    /// A policy.
+    ByPolicy,
+    /// A grant.
+    ByGrant {
+        /// Whether it carries a source ARN.
+        source_arn: bool,
+    },
+}
+
+impl Opened {
+    fn by(snapshot: &Snapshot, key_arn: &str, decision: &Decision<'_>) -> Self {
+        if !matches!(decision, Decision::Allow(_)) {
+            return Self::Not;
+        }
+        let Some(by) = decision.basis().find(|matched| matched.layer == Layer::Grant) else {
+            return Self::ByPolicy;
+        };
+        let grant = snapshot.grants.find(key_arn, by.policy_id);
+        grant.map_or(Self::Not, |grant| Self::ByGrant { source_arn: grant.source_arn.is_some() })
+    }
+}
+
 /// Whether both keys of ReEncrypt are open through grants, of which one alone carries a source ARN.
 ///
 /// Source: AWS KMS API Reference, `ReEncrypt` (grants with a source ARN constraint).
-fn source_arns_differ(snapshot: &Snapshot, answer: &Answer<'_>) -> bool {
-    let carries = |leg: &Leg<'_>| {
-        let by = leg.decision.basis().find(|matched| matched.layer == Layer::Grant)?;
-        Some(snapshot.grants.find(&leg.resource, by.policy_id)?.source_arn.is_some())
+fn source_arns_differ(opened: &[Opened]) -> bool {
+    let [Opened::ByGrant { source_arn: from }, Opened::ByGrant { source_arn: to }] = opened else {
+        return false;
     };
-    let [from, to] = answer.legs.as_slice() else { return false };
-    matches!((carries(from), carries(to)), (Some(from), Some(to)) if from != to)
+    from != to
 }
 
 fn name<'a>(resource: &Resource<'a>) -> Composed<'a> {
@@ -154,7 +181,7 @@ fn decide_leg<'a>(
     authorization: &Authorization<'a>,
     source_arns: SourceArns,
     observer: &mut impl Observer,
-) -> Decision<'a> {
+) -> (Decision<'a>, Opened) {
     let mut facts = Facts {
         snapshot,
         request,
@@ -165,6 +192,7 @@ fn decide_leg<'a>(
         leg: authorization.facts,
         user_id: OnceCell::new(),
     };
+    let mut opened = Opened::Not;
     let decision = match authorization.resource {
         Resource::UnknownKey { foreign, .. } => Decision::Deny(Denial::Implicit(if foreign {
             Missing::UnknownForeignKey
@@ -176,15 +204,30 @@ fn decide_leg<'a>(
         }
         Resource::Key(key) => {
             let refusal = outcome(authorization.action, &key.facts(), authorization.role).err();
+            // Only the keys of ReEncrypt are compared.
+            let compared = request.asked_re_encrypt();
+            let by = |decision: &Decision<'_>| match compared {
+                true => Opened::by(snapshot, &key.arn, decision),
+                false => Opened::Not,
+            };
             match (refusal, snapshot.evaluation.auth_before_state) {
-                (Some(refusal), AuthBeforeState::No) => Decision::Deny(Denial::KeyState(refusal)),
-                (refusal, _) => after_state(authorized(&facts, source_arns, observer), refusal),
+                (Some(refusal), AuthBeforeState::No) => {
+                    if compared {
+                        opened = by(&authorized(&facts, source_arns, &mut Silent));
+                    }
+                    Decision::Deny(Denial::KeyState(refusal))
+                }
+                (refusal, _) => {
+                    let decision = authorized(&facts, source_arns, observer);
+                    opened = by(&decision);
+                    after_state(decision, refusal)
+                }
             }
         }
         _ => authorized(&facts, source_arns, observer),
     };
     observer.leg(&facts, &decision);
-    decision
+    (decision, opened)
 }
 
 /// What is authorized may still be impossible in the key's state.
