@@ -19,25 +19,37 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Of the time that a call has, what is left for the way back.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// The header with the time that a call has.
+pub(super) const TIMEOUT: &str = "grpc-timeout";
+
 /// The time that a call has.
 ///
 /// # Errors
 ///
 /// None is left, or the header cannot be read.
 pub(super) fn time_left(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
-    let Some(header) = metadata.get("grpc-timeout") else { return Ok(None) };
-    let left = header.to_str().ok().and_then(timeout);
-    match left {
-        Some(Duration::ZERO) => Err(status::refused(
-            Code::DeadlineExceeded,
-            "DEADLINE",
-            "the deadline passed before work began",
-        )),
-        Some(left) => Ok(Some(left)),
+    metadata.get(TIMEOUT).map(|header| read_timeout(header.to_str().ok())).transpose()
+}
+
+/// Reads the header; `None` is one that is no text.
+///
+/// # Errors
+///
+/// As [`time_left`].
+pub(super) fn read_timeout(header: Option<&str>) -> Result<Duration, Status> {
+    match header.and_then(timeout) {
+        Some(Duration::ZERO) => Err(over()),
+        Some(left) => Ok(left),
         None => {
             Err(status::refused(Code::InvalidArgument, "BAD_TIMEOUT", "`grpc-timeout` is no time"))
         }
     }
+}
+
+/// The time that a call has is over: there is no answer.
+pub(super) fn over() -> Status {
+    let message = "the deadline passed before there was an answer";
+    status::refused(Code::DeadlineExceeded, "DEADLINE", message)
 }
 
 /// `TimeoutValue TimeoutUnit` of gRPC over HTTP/2: at most eight digits and a unit.

@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod authorization;
+mod deadline;
 mod freshness;
 pub mod grants;
 mod health;

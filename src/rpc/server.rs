@@ -16,6 +16,7 @@ use tonic::transport::Server;
 
 use super::analysis::Analysis;
 use super::authorization::{Authorization, Clock};
+use super::deadline::Deadlines;
 use super::grants::Grants;
 use super::health;
 use super::http;
@@ -174,6 +175,7 @@ async fn one(
     let router = Server::builder()
         .http2_max_header_list_size(HEADER_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .layer(Deadlines)
         .add_routes(routes);
     match listener {
         Listener::Tcp(listener) => {

@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use keyward::engine::bundle::Options;
 use keyward::pdp::load::load;
 use keyward::wire::v1;
+use keyward::wire::v1::authorization_service_client::AuthorizationServiceClient;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
+use tonic::body::Body;
+use tonic::codegen::http::Uri;
+use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
 use crate::doors::{Door, parsed, text, verified};
@@ -247,16 +253,37 @@ async fn answers_carry_ids_and_the_revision() {
     fresh.consistency = ask(v1::consistency::Requirement::AtLeastAsFresh("elsewhere".to_owned()));
     let refused = door.client.authorize(fresh).await.expect_err("a foreign token");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    // Timers of the client and of the transport may be faster; their word for it is `Cancelled`.
-    let mut codes = Vec::new();
-    for _ in 0..100 {
-        let mut late = tonic::Request::new(question("42"));
-        late.metadata_mut().insert("grpc-timeout", "0m".parse().expect("a value"));
-        codes.push(door.client.authorize(late).await.expect_err("too late").code());
+    door.close().await;
+}
+
+/// A client without a timer of its own: what it hears is what the service said.
+#[tokio::test]
+async fn a_call_whose_time_is_over_is_told_so_whatever_it_waits_for() {
+    let door = quickstart().await;
+    let http = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Body>();
+    let origin: Uri = format!("http://{}", door.address).parse().expect("an address");
+    let mut client = AuthorizationServiceClient::with_origin(http.clone(), origin.clone());
+    for round in 0..100 {
+        for timeout in ["0m", "1n", "999u"] {
+            let mut late = tonic::Request::new(question("42"));
+            late.metadata_mut().insert("grpc-timeout", timeout.parse().expect("a value"));
+            match client.authorize(late).await {
+                Err(status) => {
+                    assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout}: {status:?}");
+                }
+                Ok(_) => assert_ne!(timeout, "0m", "round {round}"),
+            }
+        }
     }
-    assert!(codes.contains(&Code::DeadlineExceeded), "{codes:?}");
-    let known = |code: &Code| matches!(code, Code::DeadlineExceeded | Code::Cancelled);
-    assert!(codes.iter().all(known), "{codes:?}");
+    // Nobody sends the message: only the timer can end the call.
+    let mut silent = tonic::Request::new(tokio_stream::pending::<v1::AuthorizeRequest>());
+    silent.metadata_mut().insert("grpc-timeout", "20m".parse().expect("a value"));
+    let mut call = tonic::client::Grpc::with_origin(http, origin);
+    call.ready().await.expect("a client");
+    let codec = ProstCodec::<v1::AuthorizeRequest, v1::AuthorizeResponse>::default();
+    let path = format!("/{AUTHORIZE}").parse().expect("a path");
+    let outcome = call.client_streaming(silent, path, codec).await;
+    assert_eq!(outcome.expect_err("nothing was asked").code(), Code::DeadlineExceeded);
     door.close().await;
 }
 
