@@ -14,3 +14,4 @@ mod refusal;
 pub mod server;
 pub mod status;
 mod tokens;
+mod validate;
