@@ -1,6 +1,8 @@
-//! What the benchmarks share: rounds, medians, and one line of JSON a result.
+//! What the benchmarks share: rounds, medians, one line of JSON a result, and what is decided.
 
-use std::time::Instant;
+pub mod world;
+
+use cpu_time::ThreadTime;
 
 /// Rounds of each contender; they take turns, so that a busy machine hits all of them.
 pub const ROUNDS: usize = 7;
@@ -13,7 +15,8 @@ pub struct Contender<'a> {
     pub step: Box<dyn FnMut() + 'a>,
 }
 
-/// Nanoseconds a step, the median of interleaved rounds, for each contender.
+/// Nanoseconds of processor time a step, the median of interleaved rounds, for each contender. While
+/// other programs have the processor no time passes.
 pub fn nanoseconds(contenders: &mut [Contender<'_>], steps: u32) -> Vec<(&'static str, f64)> {
     let mut rounds: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
     for contender in contenders.iter_mut() {
@@ -21,7 +24,7 @@ pub fn nanoseconds(contenders: &mut [Contender<'_>], steps: u32) -> Vec<(&'stati
     }
     for _ in 0..ROUNDS {
         for (contender, times) in contenders.iter_mut().zip(&mut rounds) {
-            let start = Instant::now();
+            let start = ThreadTime::now();
             for _ in 0..steps {
                 (contender.step)();
             }

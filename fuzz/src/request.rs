@@ -1,8 +1,11 @@
 //! The gRPC request.
 
 use keyward::wire::proto::answer::{Envelope, response};
+use keyward::wire::proto::decode::decode;
+use keyward::wire::proto::encode::encode;
 use keyward::wire::proto::json::{read, write};
 use keyward::wire::proto::request::request;
+use keyward::wire::proto::view::View;
 use keyward::wire::v1;
 use prost::Message as _;
 
@@ -11,10 +14,15 @@ use keyward::engine::decide::explain;
 
 /// Decodes any bytes as a request, and asks it.
 ///
-/// What is refused names a field; what is asked is answered as it must be; a message has one
+/// What is read in place is what the generated decoder reads; what is written in one piece is the
+/// message encoded. What is refused names a field; what is asked is answered as it must be; a message has one
 /// meaning as bytes and as JSON.
 pub fn run(data: &[u8]) {
-    let Ok(message) = v1::AuthorizeRequest::decode(data) else { return };
+    let generated = v1::AuthorizeRequest::decode(data);
+    if let Some(view) = decode(data) {
+        assert_eq!(Ok(view), generated.as_ref().map(View::of), "read in place");
+    }
+    let Ok(message) = generated else { return };
     if let Ok(json) = write("AuthorizeRequest", &message) {
         match read::<v1::AuthorizeRequest>("AuthorizeRequest", &json.to_string()) {
             Ok(again) => assert_eq!(again, message),
@@ -42,5 +50,10 @@ pub fn run(data: &[u8]) {
         let told = response(&answer, Some(&explanation), &envelope);
         let bytes = told.encode_to_vec();
         assert_eq!(v1::AuthorizeResponse::decode(&*bytes).as_ref(), Ok(&told));
+        if detail == v1::Detail::Unspecified {
+            let mut out = bytes::BytesMut::new();
+            encode(&answer, &envelope, &mut out);
+            assert_eq!(*out, *bytes, "written in one piece");
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod serve;
 pub mod telemetry;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -82,6 +83,7 @@ pub struct File {
     http_listen: Vec<String>,
     data_dir: Option<PathBuf>,
     region: Option<String>,
+    threads: Option<NonZeroUsize>,
     insecure_plaintext: Option<bool>,
     log_format: Option<LogFormat>,
     assume_default_key_policy: Option<bool>,

@@ -1,6 +1,7 @@
 //! `keyward serve`: the service.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -60,6 +61,10 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", env = "KEYWARD_GRANTS_PER_KEY")]
     grants_per_key: Option<u64>,
 
+    /// Threads that answer authorization questions (default: one a core)
+    #[arg(long, value_name = "COUNT", env = "KEYWARD_THREADS")]
+    threads: Option<NonZeroUsize>,
+
     /// Listen in plaintext on addresses that other machines can reach
     #[arg(long, env = "KEYWARD_INSECURE_PLAINTEXT", num_args = 0..=1, default_missing_value = "true")]
     insecure_plaintext: Option<bool>,
@@ -84,6 +89,7 @@ pub fn run(args: &Args) -> u8 {
         telemetry: args.telemetry.clone(),
         data_dir: args.data_dir.clone(),
         grants_per_key: args.grants_per_key,
+        threads: args.threads,
         insecure_plaintext: args.insecure_plaintext,
         log_format: args.log_format,
     };
@@ -174,7 +180,7 @@ async fn serve(
     telemetry.observe(Quantity::Grants, move || counted.snapshot().grants.len() as u64);
     let status = policies.status();
     telemetry.observe_policy(move || policies::facts(&status.borrow()));
-    let mut listeners = Listeners::default();
+    let mut listeners = Listeners { threads: Some(config.threads), ..Listeners::default() };
     for address in &config.listen {
         let listener = Listener::bind(address, DATA_SOCKET).await?;
         tracing::info!(address = %listener.address()?, "listening");

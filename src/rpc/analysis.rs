@@ -1,4 +1,4 @@
-//! `AnalysisService`: what would be, and what there is to say of a policy.
+//! `AnalysisService`: what would be.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use super::authorization::Clock;
 use super::freshness::time_left;
 use super::status;
 use super::tokens::resolve;
-use super::validate::validate;
 use crate::engine::decide::explain;
 use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
@@ -17,11 +16,12 @@ use crate::pdp::Pdp;
 use crate::pdp::what_if::NoDocuments;
 use crate::wire::proto::answer::{Envelope, response};
 use crate::wire::proto::request::request_with;
+use crate::wire::proto::view::View;
 use crate::wire::simulation::{documents, evaluation, now, overrides, problem};
 use crate::wire::v1;
 use crate::wire::v1::analysis_service_server::AnalysisService;
 
-/// Questions at once: each may read and compile the whole set.
+/// Simulations at once: each may read and compile the whole set.
 const AT_ONCE: usize = 1;
 
 /// Answers what would be.
@@ -46,59 +46,31 @@ impl AnalysisService for Analysis {
         &self,
         call: Request<v1::SimulateAuthorizationRequest>,
     ) -> Result<Response<v1::SimulateAuthorizationResponse>, Status> {
-        self.in_turn(call, simulate).await
-    }
-
-    async fn validate_policy(
-        &self,
-        call: Request<v1::ValidatePolicyRequest>,
-    ) -> Result<Response<v1::ValidatePolicyResponse>, Status> {
-        self.in_turn(call, validate).await
-    }
-}
-
-impl Analysis {
-    /// Answers when those before have been answered, and before the caller's deadline.
-    async fn in_turn<Q: Send + 'static, A: Send + 'static>(
-        &self,
-        call: Request<Q>,
-        answer: fn(&Pdp, &Q, Timestamp) -> Result<A, Status>,
-    ) -> Result<Response<A>, Status> {
         let left = time_left(call.metadata())?;
         let message = call.into_inner();
         let (pdp, now, turns) = (Arc::clone(&self.pdp), (self.clock)(), Arc::clone(&self.turns));
-        let answered = async move {
+        let simulated = async move {
             let turn = turns.acquire_owned().await;
             let work = move || {
-                let answered = answer(&pdp, &message, now);
+                let simulated = simulate(&pdp, &message, now);
                 // The next may come when this has ended, waited for or not.
                 drop(turn);
-                answered
+                simulated
             };
             tokio::task::spawn_blocking(work).await
         };
         let ended = match left {
-            None => answered.await,
-            Some(left) => tokio::time::timeout(left, answered).await.map_err(|_| {
-                Status::deadline_exceeded("the analysis did not end before the deadline")
+            None => simulated.await,
+            Some(left) => tokio::time::timeout(left, simulated).await.map_err(|_| {
+                Status::deadline_exceeded("the simulation did not end before the deadline")
             })?,
         };
         let answered = ended.map_err(|_| {
-            tracing::error!("an analysis failed: this is a defect of Keyward");
-            status::refused(Code::Internal, "DEFECT", "the analysis failed")
+            tracing::error!("a simulation failed: this is a defect of Keyward");
+            status::refused(Code::Internal, "DEFECT", "the simulation failed")
         })?;
         answered.map(Response::new)
     }
-}
-
-/// The documents of the live set cannot be had.
-pub(super) fn no_documents(error: &NoDocuments) -> Status {
-    let reason = match error {
-        NoDocuments::NoFolder => "NO_FOLDER",
-        NoDocuments::Unreadable(_) => "UNREADABLE_POLICY_SET",
-        NoDocuments::Another => "ANOTHER_POLICY_SET",
-    };
-    status::refused(Code::FailedPrecondition, reason, error.to_string())
 }
 
 /// Decides beside the live snapshot: nothing is kept, logged or changed.
@@ -137,12 +109,19 @@ fn simulate(
                 problems: problems.as_slice().iter().map(problem).collect(),
             });
         }
-        Err(error) => return Err(no_documents(&error)),
+        Err(error) => {
+            let reason = match error {
+                NoDocuments::NoFolder => "NO_FOLDER",
+                NoDocuments::Unreadable(_) => "UNREADABLE_POLICY_SET",
+                NoDocuments::Another => "ANOTHER_POLICY_SET",
+            };
+            return Err(status::refused(Code::FailedPrecondition, reason, error.to_string()));
+        }
     };
     let snapshot = &what_if.snapshot;
     let question = &*resolve(pdp, snapshot, question, now);
     let sessions = |name: &str, text: &str| crate::engine::policy::session(name, text);
-    let mut request = request_with(question, now, &sessions).map_err(within)?;
+    let mut request = request_with(View::of(question), now, &sessions).map_err(within)?;
     request.overrides = overrides;
     let (answer, explanation) = explain(snapshot, &request).map_err(within)?;
     let envelope = Envelope {

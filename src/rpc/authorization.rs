@@ -1,20 +1,25 @@
 //! `AuthorizationService`: decode, ask, encode.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
+use bytes::BytesMut;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::pb;
 use uuid::Uuid;
 
-use super::freshness::{snapshot, time_left};
+use super::decision_id;
+use super::freshness::{newest, snapshot, time_left};
 use super::status;
 use super::tokens::resolve;
+use crate::engine::decide::decision::Answer;
+use crate::engine::decide::explain::Explanation;
 use crate::engine::decide::{decide, explain};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::term::request::InvalidRequest;
@@ -24,7 +29,9 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::call::{Call, Method, Timer};
 use crate::telemetry::log::{NotRecorded, Pending};
 use crate::wire::proto::answer::{Envelope, response};
+use crate::wire::proto::encode::encode;
 use crate::wire::proto::request::request_with;
+use crate::wire::proto::view::View;
 use crate::wire::record::Decided;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::AuthorizationService;
@@ -65,7 +72,7 @@ impl Authorization {
         settled(pending).await.map(|()| answer)
     }
 
-    /// Decides one request from one snapshot. A defect of ours is no answer.
+    /// Decides one request from one snapshot.
     fn answer(
         &self,
         snapshot: &Snapshot,
@@ -74,13 +81,66 @@ impl Authorization {
         call: &mut Call,
         started: Timer,
     ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
-        let decided =
-            catch_unwind(AssertUnwindSafe(|| self.decided(snapshot, message, now, call, started)));
-        decided.unwrap_or_else(|_| {
-            tracing::error!(
-                action = message.action,
-                "a decision failed: this is a defect of Keyward"
-            );
+        let message = &*resolve(&self.pdp, snapshot, message, now);
+        self.guarded(snapshot, View::of(message), now, call, started, response)
+    }
+
+    /// Decides one request that [`is_plain`](Self::is_plain), and adds the answer's message to
+    /// `out`. The snapshot of the moment is fresh enough for it.
+    pub(super) fn answer_plain(
+        &self,
+        view: View<'_>,
+        metadata: &MetadataMap,
+        out: &mut BytesMut,
+    ) -> Result<Option<impl Future<Output = Result<(), Status>> + Send + 'static>, Status> {
+        let mut call = self.call(Method::Authorize, metadata);
+        let started = self.telemetry.timer();
+        let written = time_left(metadata).and_then(|_| {
+            let finish = |answer: &Answer<'_>, _: Option<&Explanation>, envelope: &Envelope<'_>| {
+                encode(answer, envelope, out);
+            };
+            let snapshot = newest(&self.pdp)?;
+            self.guarded(&snapshot, view, (self.clock)(), &mut call, started, finish)
+        });
+        match written {
+            Ok(((), pending)) if pending.is_none() => {
+                self.telemetry.answered(call, 0);
+                Ok(None)
+            }
+            Ok(((), pending)) => {
+                let telemetry = self.telemetry.clone();
+                Ok(Some(async move {
+                    let outcome = settled(pending).await;
+                    telemetry.answered(call, code(&outcome));
+                    outcome
+                }))
+            }
+            Err(status) => {
+                self.telemetry.answered(call, i32::from(status.code()));
+                Err(status)
+            }
+        }
+    }
+
+    /// Whether a request can be answered at once and without reasoning.
+    pub(super) fn is_plain(view: &View<'_>) -> bool {
+        view.consistency.is_none() && view.grant_tokens.is_empty() && view.detail == 0
+    }
+
+    /// Decides, and hands the answer to `finish`. A defect of ours is no answer.
+    fn guarded<T>(
+        &self,
+        snapshot: &Snapshot,
+        view: View<'_>,
+        now: Timestamp,
+        call: &mut Call,
+        started: Timer,
+        finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
+    ) -> Result<(T, Pending), Status> {
+        let action = view.action;
+        let decide = || self.decided(snapshot, view, now, call, started, finish);
+        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
+            tracing::error!(action, "a decision failed: this is a defect of Keyward");
             Err(status::refused(
                 Code::Internal,
                 "DEFECT",
@@ -89,21 +149,22 @@ impl Authorization {
         })
     }
 
-    fn decided(
+    fn decided<T>(
         &self,
         snapshot: &Snapshot,
-        message: &v1::AuthorizeRequest,
+        view: View<'_>,
         now: Timestamp,
         call: &mut Call,
         started: Timer,
-    ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
-        let detail = v1::Detail::try_from(message.detail).map_err(|_| {
+        finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
+    ) -> Result<(T, Pending), Status> {
+        let detail = v1::Detail::try_from(view.detail).map_err(|_| {
             status::invalid(&InvalidRequest::new("detail", "no such level of detail"))
         })?;
-        let message = &*resolve(&self.pdp, snapshot, message, now);
+        let request_id = view.request_id;
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
         let request =
-            request_with(message, now, &sessions).map_err(|error| status::invalid(&error))?;
+            request_with(view, now, &sessions).map_err(|error| status::invalid(&error))?;
         let evaluating = self.telemetry.timer();
         let (answer, explanation) = if detail != v1::Detail::Unspecified || call.wants_layers() {
             let explained = explain(snapshot, &request);
@@ -112,28 +173,24 @@ impl Authorization {
             decide(snapshot, &request).map(|answer| (answer, None))
         }
         .map_err(|error| status::invalid(&error))?;
-        let decision_id = Uuid::now_v7().hyphenated().to_string();
-        let consistency_token = self.pdp.consistency_token(snapshot);
+        let mut room = Uuid::encode_buffer();
+        let decision_id = &*decision_id::next(now).hyphenated().encode_lower(&mut room);
+        let consistency_token = &*self.pdp.consistency_token(snapshot);
         let told = Decided {
             snapshot,
             request: &request,
             answer: &answer,
-            request_id: &message.request_id,
-            decision_id: &decision_id,
-            consistency_token: &consistency_token,
+            request_id,
+            decision_id,
+            consistency_token,
             cached: false,
             explained: detail != v1::Detail::Unspecified,
         };
         let timers = (started, evaluating);
         let pending = self.telemetry.decided(call, &told, explanation.as_ref(), timers);
-        let envelope = Envelope {
-            request_id: &message.request_id,
-            decision_id: &decision_id,
-            revision: &snapshot.revision,
-            consistency_token: &consistency_token,
-            detail,
-        };
-        Ok((response(&answer, explanation.as_ref(), &envelope), pending))
+        let revision = &snapshot.revision;
+        let envelope = Envelope { request_id, decision_id, revision, consistency_token, detail };
+        Ok((finish(&answer, explanation.as_ref(), &envelope), pending))
     }
 }
 

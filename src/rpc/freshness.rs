@@ -70,6 +70,22 @@ fn timeout(text: &str) -> Option<Duration> {
     })
 }
 
+/// The snapshot that answers now.
+///
+/// # Errors
+///
+/// Its policies are too old to be relied on.
+pub(super) fn newest(pdp: &Pdp) -> Result<Guard<Arc<Snapshot>>, Status> {
+    if pdp.live().is_withheld() {
+        return Err(status::refused(
+            Code::Unavailable,
+            "POLICIES_TOO_OLD",
+            "the policies could not be read for too long; refuse the operation",
+        ));
+    }
+    Ok(pdp.snapshot())
+}
+
 /// A snapshot that satisfies `consistency`. A request with grant tokens sees every grant that is
 /// durable.
 ///
@@ -82,13 +98,7 @@ pub(super) async fn snapshot(
     has_tokens: bool,
     left: Option<Duration>,
 ) -> Result<Guard<Arc<Snapshot>>, Status> {
-    if pdp.live().is_withheld() {
-        return Err(status::refused(
-            Code::Unavailable,
-            "POLICIES_TOO_OLD",
-            "the policies could not be read for too long; refuse the operation",
-        ));
-    }
+    let now = newest(pdp)?;
     let durable = || pdp.grants().map_or(0, crate::pdp::grants::GrantStore::durable);
     let requirement = consistency.and_then(|consistency| consistency.requirement.as_ref());
     let mut wanted = match requirement {
@@ -107,7 +117,6 @@ pub(super) async fn snapshot(
     if has_tokens {
         wanted = wanted.max(durable());
     }
-    let now = pdp.snapshot();
     if now.grants.live.sequence() >= wanted {
         return Ok(now);
     }

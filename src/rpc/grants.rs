@@ -21,6 +21,7 @@ use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::grants::{Applied, Change, ChangeError, Condition, GrantStore};
 use crate::wire::proto::request::request_with;
+use crate::wire::proto::view::View;
 use crate::wire::v1;
 use crate::wire::v1::grant_service_server::GrantService;
 
@@ -103,7 +104,8 @@ impl Grants {
     ) -> Result<Authorized<'s>, Status> {
         let question = &*tokens::resolve(&self.pdp, snapshot, question, now);
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
-        let request = request_with(question, now, &sessions).map_err(|e| refusal::invalid(&e))?;
+        let request =
+            request_with(View::of(question), now, &sessions).map_err(|e| refusal::invalid(&e))?;
         let answer = decide(snapshot, &request).map_err(|e| refusal::invalid(&e))?;
         if let Some(refused) = refusal::of(&answer) {
             return Err(refused);

@@ -3,10 +3,12 @@
 pub mod analysis;
 pub mod authorization;
 mod deadline;
+mod decision_id;
 mod freshness;
 pub mod grants;
 mod health;
 pub mod http;
+mod in_place;
 pub mod listener;
 mod pages;
 pub mod policies;
@@ -14,4 +16,4 @@ mod refusal;
 pub mod server;
 pub mod status;
 mod tokens;
-mod validate;
+mod workers;

@@ -1,18 +1,22 @@
 //! The services, with health and reflection, on their listeners.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tower::layer::util::{Identity, Stack};
 
 use super::analysis::Analysis;
 use super::authorization::{Authorization, Clock};
@@ -20,8 +24,10 @@ use super::deadline::Deadlines;
 use super::grants::Grants;
 use super::health;
 use super::http;
+use super::in_place::InPlace;
 use super::listener::Listener;
 use super::policies::PolicySet;
+use super::workers::{Dealt, Movable, Workers};
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::reload::Policies;
@@ -29,7 +35,6 @@ use crate::pdp::status::MaxStaleness;
 use crate::telemetry::Telemetry;
 use crate::wire::v1;
 use crate::wire::v1::analysis_service_server::AnalysisServiceServer;
-use crate::wire::v1::authorization_service_server::AuthorizationServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
 use crate::wire::v1::policy_service_server::PolicyServiceServer;
 
@@ -56,6 +61,9 @@ pub enum ServeError {
     /// The descriptors of the services do not fit together.
     #[error("reflection cannot be built: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The threads that answer could not be started.
+    #[error("no thread to answer: {0}")]
+    Threads(#[from] std::io::Error),
     /// A listener failed.
     #[error("a listener failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -66,6 +74,9 @@ pub enum ServeError {
 pub struct Listeners {
     /// For authorization questions.
     pub data: Vec<Listener>,
+    /// Threads that answer them, each with a runtime of its own; without, the runtime that serves
+    /// does.
+    pub threads: Option<NonZeroUsize>,
     /// For operators: all services.
     pub admin: Vec<Listener>,
     /// For metrics and probes.
@@ -103,12 +114,12 @@ pub async fn serve(
     let policy_status = services.policies.status();
     let now = Arc::clone(&policy_status.borrow());
     health::tell(&reporter, &now).await;
-    let authorization = AuthorizationServiceServer::new(Authorization::new(
+    let authorization = Authorization::new(
         Arc::clone(&services.pdp),
         Arc::clone(&services.clock),
         services.telemetry.clone(),
-    ))
-    .max_decoding_message_size(MESSAGE_BYTES);
+    );
+    let authorization = InPlace::new(authorization, MESSAGE_BYTES);
     let mut data = Routes::builder();
     data.add_service(health_service.clone())
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
@@ -141,11 +152,16 @@ pub async fn serve(
         probed.spawn(http::serve(listener, services.telemetry.clone(), ready));
     }
     let mut serving = JoinSet::new();
-    for (listeners, routes) in [(listeners.data, data.routes()), (listeners.admin, admin.routes())]
-    {
-        for listener in listeners {
-            serving.spawn(one(listener, routes.clone(), stopped.clone()));
+    let workers = listeners.threads.map(Workers::start).transpose()?;
+    let (data, admin) = (data.routes(), admin.routes());
+    for listener in listeners.data {
+        match &workers {
+            Some(workers) => spread(listener, &data, workers, &stopped, &mut serving),
+            None => drop(serving.spawn(one(listener, data.clone(), stopped.clone()))),
         }
+    }
+    for listener in listeners.admin {
+        serving.spawn(one(listener, admin.clone(), stopped.clone()));
     }
     tokio::select! {
         () = shutdown => {}
@@ -163,20 +179,76 @@ pub async fn serve(
     Ok(())
 }
 
-async fn one(
-    listener: Listener,
-    routes: Routes,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), tonic::transport::Error> {
-    let stop = async move {
-        // An error means that the sender is gone: stop as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    let router = Server::builder()
+/// Ends when the service is told to stop.
+async fn stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone: stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn router(routes: Routes) -> Router<Stack<Deadlines, Identity>> {
+    Server::builder()
         .http2_max_header_list_size(HEADER_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .layer(Deadlines)
-        .add_routes(routes);
+        .add_routes(routes)
+}
+
+/// Serves what a listener accepts on the threads.
+fn spread(
+    listener: Listener,
+    routes: &Routes,
+    workers: &Workers,
+    stopped: &watch::Receiver<bool>,
+    serving: &mut JoinSet<Result<(), tonic::transport::Error>>,
+) {
+    fn shares<S: Movable + 'static>(
+        shares: Vec<(Handle, Dealt<S>)>,
+        routes: &Routes,
+        stopped: &watch::Receiver<bool>,
+        serving: &mut JoinSet<Result<(), tonic::transport::Error>>,
+    ) {
+        for (runtime, share) in shares {
+            let served = router(routes.clone());
+            let served = served.serve_with_incoming_shutdown(share, stop(stopped.clone()));
+            serving.spawn_on(served, &runtime);
+        }
+    }
+    let stopping = stop(stopped.clone());
+    match listener {
+        Listener::Tcp(listener) => {
+            let (dealer, dealt) = workers.deal();
+            shares(dealt, routes, stopped, serving);
+            let accept = async move || {
+                let (stream, _) = listener.accept().await?;
+                // Without it answers may only be slower.
+                let _ = stream.set_nodelay(true);
+                stream.into_std()
+            };
+            serving.spawn(async {
+                dealer.deal(accept, stopping).await;
+                Ok(())
+            });
+        }
+        Listener::Unix(listener, path) => {
+            let (dealer, dealt) = workers.deal();
+            shares(dealt, routes, stopped, serving);
+            let accept = async move || listener.accept().await?.0.into_std();
+            serving.spawn(async {
+                dealer.deal(accept, stopping).await;
+                // As when the service does without threads.
+                let _ = std::fs::remove_file(path);
+                Ok(())
+            });
+        }
+    }
+}
+
+async fn one(
+    listener: Listener,
+    routes: Routes,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let (router, stop) = (router(routes), stop(stopped));
     match listener {
         Listener::Tcp(listener) => {
             let incoming = TcpListenerStream::new(listener);

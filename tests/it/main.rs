@@ -26,6 +26,7 @@ mod fuzzing;
 mod grants;
 mod grpc;
 mod hostile;
+mod in_place;
 mod lint;
 mod pages;
 mod policy_tests;

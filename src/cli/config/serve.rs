@@ -1,5 +1,6 @@
 //! The configuration of `keyward serve`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::reload::{ReloadArgs, ReloadConfig, reload, staleness_written, written};
@@ -29,6 +30,8 @@ pub struct ServeConfig {
     pub data_dir: Option<PathBuf>,
     /// The most grants that a key may have.
     pub grants_per_key: u64,
+    /// Threads that answer authorization questions.
+    pub threads: NonZeroUsize,
     /// Listen in plaintext off loopback too.
     pub insecure_plaintext: bool,
     /// How the log is written; without a choice, as standard error deserves.
@@ -61,6 +64,8 @@ pub struct ServeArgs {
     pub data_dir: Option<PathBuf>,
     /// `--grants-per-key`.
     pub grants_per_key: Option<u64>,
+    /// `--threads`.
+    pub threads: Option<NonZeroUsize>,
     /// `--insecure-plaintext`.
     pub insecure_plaintext: Option<bool>,
     /// `--log-format`.
@@ -104,6 +109,7 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
         telemetry,
         data_dir,
         grants_per_key: args.grants_per_key.or(file.grants.per_key).unwrap_or(GRANTS_PER_KEY),
+        threads: args.threads.or(file.threads).unwrap_or_else(cores),
         insecure_plaintext,
         log_format: args.log_format.or(file.log_format),
     })
@@ -117,6 +123,12 @@ fn http(told: &[String], file: &[String]) -> Result<Vec<Address>, InvalidConfig>
         [none] if none == "none" => Ok(Vec::new()),
         texts => addresses(texts, &[]),
     }
+}
+
+/// The cores that this process may use.
+fn cores() -> NonZeroUsize {
+    // Where that cannot be told, one thread is right.
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Flags or environment, else the file.
@@ -152,6 +164,7 @@ pub fn as_toml(config: &ServeConfig) -> String {
         decision_log: config.telemetry.decision_log.clone(),
         data_dir: config.data_dir.clone(),
         region: options.default_region.as_deref().map(str::to_owned),
+        threads: Some(config.threads),
         insecure_plaintext: Some(config.insecure_plaintext),
         log_format: config.log_format,
         assume_default_key_policy: Some(options.assume_default_key_policy),

@@ -3,6 +3,10 @@
 //! Source: AWS KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global condition
 //! context keys".
 
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
+
 macro_rules! request_keys {
     ($($name:ident = $text:literal),+ $(,)?) => {
         /// Condition keys that a request has for some actions alone.
@@ -196,17 +200,34 @@ pub const CONDITION_KEYS: &[KeyRow] = &[
 /// `kms:` and `aws:` are not known.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static KeyRow> {
-    CONDITION_KEYS.iter().find(|row| {
-        if row.name.ends_with([':', '/']) {
-            name.len() > row.name.len()
-                && name
-                    .get(..row.name.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(row.name))
-        } else {
-            name.eq_ignore_ascii_case(row.name)
-        }
+    // The longest name that is not of a family is shorter.
+    let mut room = [0; 64];
+    let lower = room.get_mut(..name.len()).and_then(|lower| {
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        BY_NAME.get(&*lower).copied()
+    });
+    lower.or_else(|| {
+        FAMILIES.iter().copied().find(|row| {
+            let start = name.get(..row.name.len()).filter(|_| name.len() > row.name.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(row.name))
+        })
     })
 }
+
+fn is_family(row: &KeyRow) -> bool {
+    row.name.ends_with([':', '/'])
+}
+
+/// The condition keys that are no families, by name in lower case.
+static BY_NAME: LazyLock<HashMap<Vec<u8>, &'static KeyRow>> = LazyLock::new(|| {
+    let named = CONDITION_KEYS.iter().filter(|row| !is_family(row));
+    named.map(|row| (row.name.to_ascii_lowercase().into_bytes(), row)).collect()
+});
+
+/// The families, whose members have names that users choose.
+static FAMILIES: LazyLock<Vec<&'static KeyRow>> =
+    LazyLock::new(|| CONDITION_KEYS.iter().filter(|row| is_family(row)).collect());
 
 #[cfg(test)]
 mod tests {

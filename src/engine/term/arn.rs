@@ -25,18 +25,15 @@ impl<'a> Arn<'a> {
     /// Cuts `text` into its parts; `None` when it is not an ARN.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let rest = text.strip_prefix("arn:")?;
-        // The parts are short: a plain loop is faster than a search for each colon.
-        let mut bytes = rest.bytes().enumerate();
-        let mut start = 0;
+        let mut resource = text.strip_prefix("arn:")?;
+        // The parts are short: to look at each byte is faster than to begin a search.
         let mut part = || {
-            let (end, _) = bytes.find(|(_, byte)| *byte == b':')?;
-            let part = rest.get(start..end)?;
-            start = end + 1;
+            let end = resource.as_bytes().iter().position(|byte| *byte == b':')?;
+            let (part, rest) = resource.split_at_checked(end)?;
+            resource = rest.get(1..)?;
             Some(part)
         };
         let (partition, service, region, account) = (part()?, part()?, part()?, part()?);
-        let resource = rest.get(start..)?;
         let well_formed = !partition.is_empty() && !service.is_empty() && !resource.is_empty();
         well_formed.then_some(Self { text, partition, service, region, account, resource })
     }

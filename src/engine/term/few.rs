@@ -108,6 +108,19 @@ impl<T, const N: usize> FromIterator<T> for Few<T, N> {
     }
 }
 
+impl<T, const N: usize> IntoIterator for Few<T, N> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<arrayvec::IntoIter<T, N>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let (here, elsewhere) = match self.0 {
+            Kind::Here(items) => (items, Vec::new()),
+            Kind::Elsewhere(items) => (ArrayVec::new(), items),
+        };
+        here.into_iter().chain(elsewhere)
+    }
+}
+
 impl<'f, T, const N: usize> IntoIterator for &'f Few<T, N> {
     type Item = &'f T;
     type IntoIter = std::slice::Iter<'f, T>;

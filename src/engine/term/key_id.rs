@@ -2,7 +2,10 @@
 
 use super::account::AccountId;
 use super::arn::Arn;
-use super::text::made_of;
+use super::text::Alphabet;
+
+static ID: Alphabet = Alphabet::with(b"-");
+static ALIAS: Alphabet = Alphabet::with(b"/_-");
 
 /// One of the four forms of KMS's `KeyId` parameter.
 ///
@@ -81,7 +84,7 @@ impl<'a> KeyId<'a> {
 /// Whether `text` is a key id: letters, digits and hyphens.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 256 && made_of(text, b"-")
+    !text.is_empty() && text.len() <= 256 && ID.makes(text)
 }
 
 /// Whether `text` is an alias name: `alias/` and letters, digits, `/`, `_` and `-`.
@@ -90,7 +93,7 @@ pub fn is_id(text: &str) -> bool {
 #[must_use]
 pub fn is_alias_name(text: &str) -> bool {
     text.len() <= 256
-        && text.strip_prefix("alias/").is_some_and(|name| !name.is_empty() && made_of(name, b"/_-"))
+        && text.strip_prefix("alias/").is_some_and(|name| !name.is_empty() && ALIAS.makes(name))
 }
 
 /// Whether the ARN is of an alias that AWS keeps for itself.

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::account::AccountId;
 use super::arn::Arn;
-use super::text::made_of;
+use super::text::Alphabet;
 
 /// A caller, as named in a request.
 ///
@@ -149,9 +149,11 @@ pub fn is_service(text: &str) -> bool {
         })
 }
 
+static NAME: Alphabet = Alphabet::with(b"_+=,.@-");
+
 /// Names of IAM users, roles and sessions: word characters and `+=,.@-`.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 128 && made_of(text, b"_+=,.@-")
+    !text.is_empty() && text.len() <= 128 && NAME.makes(text)
 }
 
 /// What is before the first `/`, and what is behind it.

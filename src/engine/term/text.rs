@@ -1,5 +1,7 @@
 //! Comparing texts whose case does not count.
 
+use std::cmp::Ordering;
+
 /// Whether the texts are equal when case does not count, in any script.
 #[inline]
 #[must_use]
@@ -23,17 +25,50 @@ fn same_folded(a: &str, b: &str) -> bool {
     !(a.is_ascii() && b.is_ascii()) && folded(a).eq(folded(b))
 }
 
-/// Whether a text is made of letters, digits and `others` alone. All bytes are looked at, many at
-/// once.
-#[inline]
+/// Bytes that a kind of name is made of.
+pub(super) struct Alphabet([bool; 256]);
+
+impl Alphabet {
+    /// Letters, digits and `others`.
+    pub(super) const fn with(others: &[u8]) -> Self {
+        let mut bytes = [false; 256];
+        let mut byte: u8 = 0;
+        loop {
+            let mut found = byte.is_ascii_alphanumeric();
+            let mut other = 0;
+            #[expect(clippy::indexing_slicing, reason = "in range, and checked when compiled")]
+            while other < others.len() {
+                found |= others[other] == byte;
+                other += 1;
+            }
+            #[expect(clippy::indexing_slicing, reason = "there is a place for every byte")]
+            {
+                bytes[byte as usize] = found;
+            }
+            if byte == u8::MAX {
+                return Self(bytes);
+            }
+            byte += 1;
+        }
+    }
+
+    /// Whether a text is made of these bytes alone.
+    #[inline]
+    pub(super) fn makes(&self, text: &str) -> bool {
+        text.bytes().all(|byte| self.0.get(usize::from(byte)).is_some_and(|of| *of))
+    }
+}
+
+/// Which of two texts comes first when case does not count. Those that are [`same`] are equal.
 #[must_use]
-pub(super) fn made_of<const N: usize>(text: &str, others: &[u8; N]) -> bool {
-    text.bytes().fold(true, |all, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let other = others.iter().fold(false, |found, other| found | (byte == *other));
-        all & (letter | digit | other)
-    })
+pub fn compare(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        fn lower(text: &str) -> impl Iterator<Item = u8> {
+            text.bytes().map(|byte| byte.to_ascii_lowercase())
+        }
+        return lower(a).cmp(lower(b));
+    }
+    folded(a).cmp(folded(b))
 }
 
 /// The characters of a text in lower case.
@@ -43,16 +78,18 @@ pub fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use super::{made_of, same};
+    use super::{Alphabet, compare, same};
+
+    const NAME: Alphabet = Alphabet::with(b"-_");
 
     #[test]
     fn a_name_is_made_of_letters_digits_and_what_else_it_may_have() {
         for byte in 0..=127_u8 {
             let text = format!("aZ09{}bcdefghijklmnopqrstuvwxyz", char::from(byte));
             let expected = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            assert_eq!(made_of(&text, b"-_"), expected, "{text:?}");
+            assert_eq!(NAME.makes(&text), expected, "{text:?}");
         }
-        assert!(!made_of("é", b"-_") && made_of("", b"-_"));
+        assert!(!NAME.makes("é") && NAME.makes(""));
     }
 
     #[test]
@@ -60,6 +97,8 @@ mod tests {
         assert!(same("Team", "tEAM") && same("ÉCOLE", "école") && same("", ""));
         assert!(!same("team", "teams") && !same("é", "e") && !same("", "a") && !same("a", ""));
         // The sign of the Kelvin is a k in lower case.
+        assert!(compare("\u{212a}b", "Kc").is_lt() && compare("a", "B").is_lt());
+        assert!(compare("ÉCOLE", "école").is_eq() && compare("Team", "teaM").is_eq());
         assert!(same("\u{212a}", "k") && same("x\u{212a}", "XK") && !same("\u{212a}", "x"));
     }
 }

@@ -28,6 +28,12 @@ impl Timestamp {
         u32::try_from(self.0.rem_euclid(NANOS)).unwrap_or(0)
     }
 
+    /// Whole milliseconds since the epoch, rounded down.
+    #[must_use]
+    pub fn milliseconds(self) -> i64 {
+        i64::try_from(self.0.div_euclid(NANOS / 1000)).unwrap_or(i64::MAX)
+    }
+
     /// Reads the W3C profile of ISO 8601 (`2026`, `2026-01`, `2026-01-02`,
     /// `2026-01-02T03:04Z`, `2026-01-02T03:04:05.678+01:00`) or seconds since the epoch.
     ///

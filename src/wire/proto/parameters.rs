@@ -1,6 +1,7 @@
 //! `Parameters`: from the message to checked parameters.
 
 use super::request::{key_id, optional, pairs, refuse, region};
+use super::view::{self, ParametersView};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::term::key_id::is_alias_name;
@@ -23,47 +24,48 @@ const CONSTRAINT_VALUE: usize = 384;
 
 /// Reads the parameters. Those that the operation does not have are checked for form and do not
 /// count.
-pub(super) fn parameters(message: Option<&v1::Parameters>) -> Refused<Parameters<'_>> {
+pub(super) fn parameters(message: Option<Box<ParametersView<'_>>>) -> Refused<Parameters<'_>> {
     let Some(from) = message else { return Ok(Parameters::default()) };
+    let from = *from;
     Ok(Parameters {
-        encryption_algorithm: optional(&from.encryption_algorithm),
-        destination_key_id: key_id("parameters.destination_key_id", &from.destination_key_id)?,
-        source_key_id: key_id("parameters.source_key_id", &from.source_key_id)?,
+        encryption_algorithm: optional(from.encryption_algorithm),
+        destination_key_id: key_id("parameters.destination_key_id", from.destination_key_id)?,
+        source_key_id: key_id("parameters.source_key_id", from.source_key_id)?,
         destination_encryption_context: pairs(
             "parameters.destination_encryption_context",
-            &from.destination_encryption_context,
+            from.destination_encryption_context,
         )?,
-        destination_encryption_algorithm: optional(&from.destination_encryption_algorithm),
-        key_pair_spec: optional(&from.key_pair_spec),
-        signing_algorithm: optional(&from.signing_algorithm),
-        mac_algorithm: optional(&from.mac_algorithm),
-        key_agreement_algorithm: optional(&from.key_agreement_algorithm),
-        wrapping_algorithm: optional(&from.wrapping_algorithm),
-        wrapping_key_spec: optional(&from.wrapping_key_spec),
-        message_type: optional(&from.message_type),
-        policy_name: optional(&from.policy_name),
+        destination_encryption_algorithm: optional(from.destination_encryption_algorithm),
+        key_pair_spec: optional(from.key_pair_spec),
+        signing_algorithm: optional(from.signing_algorithm),
+        mac_algorithm: optional(from.mac_algorithm),
+        key_agreement_algorithm: optional(from.key_agreement_algorithm),
+        wrapping_algorithm: optional(from.wrapping_algorithm),
+        wrapping_key_spec: optional(from.wrapping_key_spec),
+        message_type: optional(from.message_type),
+        policy_name: optional(from.policy_name),
         pending_window_in_days: from.pending_window_in_days,
         rotation_period_in_days: from.rotation_period_in_days,
         bypass_policy_lockout_safety_check: from.bypass_policy_lockout_safety_check,
-        expiration_model: optional(&from.expiration_model),
+        expiration_model: optional(from.expiration_model),
         valid_to: from.valid_to.as_ref().map(valid_to).transpose()?,
-        primary_region: region("parameters.primary_region", &from.primary_region)?,
-        replica_region: region("parameters.replica_region", &from.replica_region)?,
+        primary_region: region("parameters.primary_region", from.primary_region)?,
+        replica_region: region("parameters.replica_region", from.replica_region)?,
         recipient_attestation: pairs(
             "parameters.recipient_attestation",
-            &from.recipient_attestation,
+            from.recipient_attestation,
         )?,
-        key_spec: optional(&from.key_spec),
-        key_usage: optional(&from.key_usage),
-        origin: optional(&from.origin),
+        key_spec: optional(from.key_spec),
+        key_usage: optional(from.key_usage),
+        origin: optional(from.origin),
         multi_region: from.multi_region,
-        tags: tags(&from.tags)?,
-        tag_keys: tag_keys(&from.tag_keys)?,
-        alias_name: alias_name(&from.alias_name)?,
-        target_key_id: key_id("parameters.target_key_id", &from.target_key_id)?,
-        grant_id: optional(&from.grant_id),
-        retiring_principal: retiring_principal(&from.retiring_principal)?,
-        grant: from.grant.as_ref().map(grant_parameters).transpose()?,
+        tags: tags(from.tags)?,
+        tag_keys: tag_keys(from.tag_keys)?,
+        alias_name: alias_name(from.alias_name)?,
+        target_key_id: key_id("parameters.target_key_id", from.target_key_id)?,
+        grant_id: optional(from.grant_id),
+        retiring_principal: retiring_principal(from.retiring_principal)?,
+        grant: from.grant.map(grant_parameters).transpose()?,
     })
 }
 
@@ -75,35 +77,33 @@ fn valid_to(from: &prost_types::Timestamp) -> Refused<Timestamp> {
     }
 }
 
-fn tags(from: &[v1::Tag]) -> Refused<Pairs<'_>> {
-    if from.len() > TAGS {
+fn tags(tags: Pairs<'_>) -> Refused<Pairs<'_>> {
+    if tags.len() > TAGS {
         return refuse("parameters.tags", format!("more than {TAGS}"));
     }
-    let mut tags = Pairs::new();
-    for (index, tag) in from.iter().enumerate() {
-        let field = format!("parameters.tags[{index}].tag_key");
-        if tag.tag_key.is_empty() || tag.tag_key.len() > 512 || tag.tag_value.len() > 1024 {
+    for (index, (name, value)) in tags.iter().enumerate() {
+        let field = || format!("parameters.tags[{index}].tag_key");
+        if name.is_empty() || name.len() > 512 || value.len() > 1024 {
             return refuse(
-                field,
+                field(),
                 "a tag has a name of 1 to 128 characters and a value of at most 256",
             );
         }
-        if tags.iter().any(|(name, _)| *name == tag.tag_key) {
-            return refuse(field, format!("`{}` is given twice", tag.tag_key));
+        if tags.iter().take(index).any(|(earlier, _)| earlier == name) {
+            return refuse(field(), format!("`{name}` is given twice"));
         }
-        tags.push((&tag.tag_key, &tag.tag_value));
     }
     Ok(tags)
 }
 
-fn tag_keys(from: &[String]) -> Refused<Texts<'_>> {
-    if from.len() > TAGS || from.iter().any(|name| name.is_empty() || name.len() > 512) {
+fn tag_keys(names: Texts<'_>) -> Refused<Texts<'_>> {
+    if names.len() > TAGS || names.iter().any(|name| name.is_empty() || name.len() > 512) {
         return refuse(
             "parameters.tag_keys",
             format!("expected at most {TAGS} names of 1 to 128 characters"),
         );
     }
-    Ok(from.iter().map(String::as_str).collect())
+    Ok(names)
 }
 
 fn alias_name(text: &str) -> Refused<Option<&str>> {
@@ -243,7 +243,7 @@ fn constraint<'a>(
     if map.values().any(|value| value.chars().count() > CONSTRAINT_VALUE) {
         return refuse(field, format!("a value is longer than {CONSTRAINT_VALUE} characters"));
     }
-    pairs(&field, map)
+    pairs(&field, view::pairs(map))
 }
 
 /// Source: AWS KMS API Reference, `GrantConstraints` (`SourceArn`).

@@ -1,10 +1,10 @@
 //! `AuthorizeRequest`: from the message to a checked request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::parameters::parameters;
 use super::shape::shape;
+use super::view::View;
 use crate::engine::kms::action::Action;
 use crate::engine::kms::condition_key::{Supplier, find};
 use crate::engine::kms::operation::Operation;
@@ -17,7 +17,7 @@ use crate::engine::term::principal::{Principal, is_service};
 use crate::engine::term::request::{
     Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request, Texts,
 };
-use crate::engine::term::text::folded;
+use crate::engine::term::text::{compare, same};
 use crate::engine::term::time::Timestamp;
 use crate::wire::v1;
 
@@ -49,7 +49,7 @@ pub type Sessions<'c> =
 ///
 /// The first field that is wrong.
 pub fn request(message: &v1::AuthorizeRequest, now: Timestamp) -> Refused<Request<'_>> {
-    request_with(message, now, &session)
+    request_with(View::of(message), now, &session)
 }
 
 /// Reads a request; session policies come from `sessions`.
@@ -58,34 +58,34 @@ pub fn request(message: &v1::AuthorizeRequest, now: Timestamp) -> Refused<Reques
 ///
 /// The first field that is wrong.
 pub fn request_with<'a>(
-    message: &'a v1::AuthorizeRequest,
+    message: View<'a>,
     now: Timestamp,
     sessions: Sessions<'_>,
 ) -> Refused<Request<'a>> {
     if message.request_id.len() > bound::REQUEST_ID {
         return refuse("request_id", format!("longer than {} bytes", bound::REQUEST_ID));
     }
-    let from = message.principal.as_ref();
+    let from = message.principal;
     let from = from.ok_or_else(|| InvalidRequest::new("principal", "missing: say who asks"))?;
-    let principal = Principal::parse(&from.arn)
+    let principal = Principal::parse(from.arn)
         .map_err(|error| InvalidRequest::new("principal.arn", error.to_string()))?;
-    let asked = asked(&message.action)?;
+    let asked = asked(message.action)?;
     let request = Request {
         principal,
-        role_arn: role_arn(&from.role_arn, &principal)?,
-        issuer_arn: issuer_arn(&from.issuer_arn, &principal)?,
-        session_tags: pairs("principal.tags", &from.tags)?,
+        role_arn: role_arn(from.role_arn, &principal)?,
+        issuer_arn: issuer_arn(from.issuer_arn, &principal)?,
+        session_tags: pairs("principal.tags", from.tags)?,
         session_policies: session_policies(&from.session_policies, sessions)?,
-        user_id: optional(&from.user_id),
-        source_identity: optional(&from.source_identity),
+        user_id: optional(from.user_id),
+        source_identity: optional(from.source_identity),
         asked,
-        key_id: key_id("key_id", &message.key_id)?,
-        encryption_context: pairs("encryption_context", &message.encryption_context)?,
-        grant_tokens: grant_tokens(&message.grant_tokens)?,
-        context: context(message)?,
-        parameters: parameters(message.parameters.as_ref())?,
-        region: region("region", &message.region)?,
-        via_service: via_service(&message.via_service)?,
+        key_id: key_id("key_id", message.key_id)?,
+        encryption_context: pairs("encryption_context", message.encryption_context)?,
+        grant_tokens: grant_tokens(message.grant_tokens)?,
+        context: context(&message.context, message.multivalued_context)?,
+        parameters: parameters(message.parameters)?,
+        region: region("region", message.region)?,
+        via_service: via_service(message.via_service)?,
         dry_run: message.dry_run,
         now,
         overrides: Vec::new(),
@@ -161,14 +161,14 @@ fn issuer_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Ar
     }
 }
 
-fn session_policies(texts: &[String], sessions: Sessions<'_>) -> Refused<Few<Arc<Policy>, 2>> {
+fn session_policies(texts: &[&str], sessions: Sessions<'_>) -> Refused<Few<Arc<Policy>, 2>> {
     if texts.len() > bound::SESSION_POLICIES {
         return refuse(
             "principal.session_policies",
             format!("more than {}", bound::SESSION_POLICIES),
         );
     }
-    let compile = |(index, text): (usize, &String)| {
+    let compile = |(index, text): (usize, &&str)| {
         let field = format!("principal.session_policies[{index}]");
         sessions(&field, text).map_err(|problems| {
             let messages: Vec<String> =
@@ -210,13 +210,11 @@ fn via_service(text: &str) -> Refused<Option<&str>> {
     }
 }
 
-/// The pairs of a map, sorted by name so that the order of a message's bytes never counts.
-pub(super) fn pairs<'a>(field: &str, map: &'a HashMap<String, String>) -> Refused<Pairs<'a>> {
-    if map.len() > bound::ITEMS {
+/// The pairs of a map.
+pub(super) fn pairs<'a>(field: &str, pairs: Pairs<'a>) -> Refused<Pairs<'a>> {
+    if pairs.len() > bound::ITEMS {
         return refuse(field, format!("more than {} entries", bound::ITEMS));
     }
-    let mut pairs: Pairs<'a> = map.iter().map(|(name, value)| (&**name, &**value)).collect();
-    pairs.sort_unstable();
     for (name, value) in &pairs {
         if name.is_empty() {
             return refuse(field, "a name is empty");
@@ -228,49 +226,49 @@ pub(super) fn pairs<'a>(field: &str, map: &'a HashMap<String, String>) -> Refuse
     Ok(pairs)
 }
 
-fn grant_tokens(tokens: &[String]) -> Refused<Texts<'_>> {
+fn grant_tokens(tokens: Texts<'_>) -> Refused<Texts<'_>> {
     if tokens.len() > bound::GRANT_TOKENS {
         return refuse("grant_tokens", format!("more than {}", bound::GRANT_TOKENS));
     }
-    let check = |(index, token): (usize, &'_ String)| {
-        let fits = (1..=bound::GRANT_TOKEN).contains(&token.len());
-        if fits {
-            return Ok(());
+    for (index, token) in tokens.iter().enumerate() {
+        if !(1..=bound::GRANT_TOKEN).contains(&token.len()) {
+            return refuse(
+                format!("grant_tokens[{index}]"),
+                format!("not 1 to {} bytes long", bound::GRANT_TOKEN),
+            );
         }
-        refuse(
-            format!("grant_tokens[{index}]"),
-            format!("not 1 to {} bytes long", bound::GRANT_TOKEN),
-        )
-    };
-    tokens.iter().enumerate().try_for_each(check)?;
-    Ok(tokens.iter().map(String::as_str).collect())
+    }
+    Ok(tokens)
 }
 
 /// Both context maps. Names ignore case and stand once; derived keys cannot be asserted.
-fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Few<Asserted<'a>, 8>> {
+fn context<'a>(
+    single: &[(&'a str, &'a str)],
+    multivalued: Few<(&'a str, Texts<'a>), 2>,
+) -> Refused<Few<Asserted<'a>, 8>> {
     let mut asserted: Few<Asserted<'a>, 8> = Few::new();
-    // A map has no order: of several refusals the first by its field is told, always the same.
-    let mut refused: Option<InvalidRequest> = None;
-    let mut keep = |found: Refused<Asserted<'a>>| match found {
-        Ok(found) => asserted.push(found),
-        Err(error) if refused.as_ref().is_none_or(|told| error.field < told.field) => {
-            refused = Some(error);
+    for (name, value) in single {
+        let field = || format!("context[\"{name}\"]");
+        assertable(field, name, Arity::One)?;
+        bounded(field, value)?;
+        asserted.push(Asserted { name, values: AssertedValues::One(value) });
+    }
+    for (name, values) in multivalued {
+        let field = || format!("multivalued_context[\"{name}\"]");
+        assertable(field, name, Arity::Many)?;
+        if values.len() > bound::ITEMS {
+            return refuse(field(), format!("more than {} values", bound::ITEMS));
         }
-        Err(_) => {}
-    };
-    message.context.iter().for_each(|(name, value)| keep(single(name, value)));
-    message.multivalued_context.iter().for_each(|(name, list)| keep(multivalued(name, list)));
-    if let Some(refused) = refused {
-        return Err(refused);
+        values.iter().try_for_each(|value| bounded(field, value))?;
+        asserted.push(Asserted { name, values: AssertedValues::Many(values) });
     }
     if asserted.len() > bound::ITEMS {
         return refuse("context", format!("more than {} condition keys", bound::ITEMS));
     }
-    let fold = |asserted: &Asserted<'_>| folded(asserted.name).collect::<String>();
-    asserted.sort_by_cached_key(|asserted| (fold(asserted), asserted.name));
+    asserted.sort_by(|a, b| compare(a.name, b.name).then(a.name.cmp(b.name)));
     for twins in asserted.windows(2) {
         if let [first, second] = twins
-            && fold(first) == fold(second)
+            && same(first.name, second.name)
         {
             let (first, second) = (first.name, second.name);
             return refuse(
@@ -283,56 +281,42 @@ fn context<'a>(message: &'a v1::AuthorizeRequest) -> Refused<Few<Asserted<'a>, 8
     Ok(asserted)
 }
 
-fn single<'a>(name: &'a str, value: &'a str) -> Refused<Asserted<'a>> {
-    let field = format!("context[\"{name}\"]");
-    assertable(&field, name, Arity::One)?;
-    bounded(&field, value)?;
-    Ok(Asserted { name, values: AssertedValues::One(value) })
-}
-
-fn multivalued<'a>(name: &'a str, list: &'a v1::StringList) -> Refused<Asserted<'a>> {
-    let field = format!("multivalued_context[\"{name}\"]");
-    assertable(&field, name, Arity::Many)?;
-    if list.values.len() > bound::ITEMS {
-        return refuse(field, format!("more than {} values", bound::ITEMS));
-    }
-    list.values.iter().try_for_each(|value| bounded(&field, value))?;
-    let values = AssertedValues::Many(list.values.iter().map(String::as_str).collect());
-    Ok(Asserted { name, values })
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Arity {
     One,
     Many,
 }
 
-fn assertable(field: &str, name: &str, arity: Arity) -> Refused<()> {
+fn assertable(field: impl Fn() -> String, name: &str, arity: Arity) -> Refused<()> {
     if !has_form(name) {
         return refuse(
-            field,
+            field(),
             format!("`{name}` is no condition key: expected the form `prefix:name`"),
         );
     }
     let row = find(name);
     let kms = name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("kms:"));
     if kms || row.is_some_and(|row| row.supplier == Supplier::Derived) {
-        return refuse(field, format!("`{name}` is derived by the service and cannot be asserted"));
+        return refuse(
+            field(),
+            format!("`{name}` is derived by the service and cannot be asserted"),
+        );
     }
     match (row.map(|row| row.multivalued), arity) {
-        (Some(true), Arity::One) => {
-            refuse(field, format!("`{name}` has several values: give it in `multivalued_context`"))
-        }
+        (Some(true), Arity::One) => refuse(
+            field(),
+            format!("`{name}` has several values: give it in `multivalued_context`"),
+        ),
         (Some(false), Arity::Many) => {
-            refuse(field, format!("`{name}` has one value: give it in `context`"))
+            refuse(field(), format!("`{name}` has one value: give it in `context`"))
         }
         _ => Ok(()),
     }
 }
 
-fn bounded(field: &str, text: &str) -> Refused<()> {
+fn bounded(field: impl Fn() -> String, text: &str) -> Refused<()> {
     if text.len() > bound::TEXT {
-        return refuse(field, format!("longer than {} bytes", bound::TEXT));
+        return refuse(field(), format!("longer than {} bytes", bound::TEXT));
     }
     Ok(())
 }

@@ -6,19 +6,18 @@
 //! ends: for callgrind, whose instruction counts hold on a busy machine too.
 
 mod peers;
-mod world;
 
 use std::hint::black_box;
 
 use keyward::engine::decide::decision::Verdict;
 use keyward::engine::snapshot::Snapshot;
-use keyward_benches::{Contender, nanoseconds, print};
-
-use peers::{Cedar, IamRs, managed_cedar_policies, ten_cedar_policies};
-use world::{
+use keyward_benches::world::{
     KEY, Question, ask, delegation, grants, key, key_arn, managed_policy, on_key, role, snapshot, templated,
     ten_statements, unique,
 };
+use keyward_benches::{Contender, nanoseconds, print};
+
+use peers::{Cedar, IamRs, managed_cedar_policies, ten_cedar_policies};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

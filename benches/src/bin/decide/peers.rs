@@ -7,7 +7,7 @@ use cedar_policy::{Authorizer, Context, Decision, Entities, EntityId, EntityUid,
 use iam_rs::{Arn, ContextValue, IAMPolicy, IAMRequest, PolicyEvaluator, PrincipalId};
 use serde_json::{Value, json};
 
-use crate::world::{KEY, Question, SESSION, managed_tenant};
+use keyward_benches::world::{KEY, Question, SESSION, managed_tenant};
 
 /// cedar-policy with one policy set.
 pub struct Cedar {

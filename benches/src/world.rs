@@ -1,5 +1,6 @@
 //! Policy sets and questions: what is decided.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use keyward::engine::bundle::{Document, Options};
@@ -12,6 +13,7 @@ use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
 use keyward::engine::term::request::{Asked, Asserted, AssertedValues, Parameters, Request};
 use keyward::engine::term::time::Timestamp;
+use keyward::wire::v1;
 use serde_json::{Value, json};
 
 /// The key of every small set.
@@ -102,6 +104,37 @@ pub fn templated(count: usize) -> Snapshot {
 pub fn unique(count: usize) -> Snapshot {
     let keys = (0..count).map(|index| key(&key_arn(index), unique_statements(index)));
     snapshot(keys.chain([role(vec![])]))
+}
+
+/// Keys with equal policies, as a document.
+pub fn document_of_keys(indices: Range<usize>) -> String {
+    let policy = ten_statements("42").to_string();
+    let keys: Vec<String> = indices
+        .map(|index| format!(r#"{{"KeyMetadata":{{"Arn":"{}"}},"Policy":{policy}}}"#, key_arn(index)))
+        .collect();
+    format!(r#"{{"Keys":[{}]}}"#, keys.join(","))
+}
+
+/// The question about one of many keys as a message.
+pub fn request(index: usize) -> v1::AuthorizeRequest {
+    let map = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    v1::AuthorizeRequest {
+        request_id: "0192d3a4-5b6c-7d8e-9f01-234567890abc".to_owned(),
+        principal: Some(v1::Principal { arn: SESSION.to_owned(), ..v1::Principal::default() }),
+        action: "kms:Decrypt".to_owned(),
+        key_id: key_arn(index),
+        encryption_context: map(&[("app", "orders"), ("purpose", "pii"), ("tenant", "42")]),
+        context: map(&[
+            ("aws:MultiFactorAuthPresent", "false"),
+            ("aws:PrincipalOrgID", "o-example1"),
+            ("aws:SecureTransport", "true"),
+            ("aws:SourceIp", "192.0.2.7"),
+            ("aws:SourceVpce", "vpce-0abc"),
+        ]),
+        ..v1::AuthorizeRequest::default()
+    }
 }
 
 /// A key.
