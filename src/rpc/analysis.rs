@@ -1,4 +1,4 @@
-//! `AnalysisService`: what would be.
+//! `AnalysisService`: what would be, and what there is to say of a policy.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::authorization::Clock;
 use super::freshness::time_left;
 use super::status;
 use super::tokens::resolve;
+use super::validate::validate;
 use crate::engine::decide::explain;
 use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
@@ -21,7 +22,7 @@ use crate::wire::simulation::{documents, evaluation, now, overrides, problem};
 use crate::wire::v1;
 use crate::wire::v1::analysis_service_server::AnalysisService;
 
-/// Simulations at once: each may read and compile the whole set.
+/// Questions at once: each may read and compile the whole set.
 const AT_ONCE: usize = 1;
 
 /// Answers what would be.
@@ -46,31 +47,59 @@ impl AnalysisService for Analysis {
         &self,
         call: Request<v1::SimulateAuthorizationRequest>,
     ) -> Result<Response<v1::SimulateAuthorizationResponse>, Status> {
+        self.in_turn(call, simulate).await
+    }
+
+    async fn validate_policy(
+        &self,
+        call: Request<v1::ValidatePolicyRequest>,
+    ) -> Result<Response<v1::ValidatePolicyResponse>, Status> {
+        self.in_turn(call, validate).await
+    }
+}
+
+impl Analysis {
+    /// Answers when those before have been answered, and before the caller's deadline.
+    async fn in_turn<Q: Send + 'static, A: Send + 'static>(
+        &self,
+        call: Request<Q>,
+        answer: fn(&Pdp, &Q, Timestamp) -> Result<A, Status>,
+    ) -> Result<Response<A>, Status> {
         let left = time_left(call.metadata())?;
         let message = call.into_inner();
         let (pdp, now, turns) = (Arc::clone(&self.pdp), (self.clock)(), Arc::clone(&self.turns));
-        let simulated = async move {
+        let answered = async move {
             let turn = turns.acquire_owned().await;
             let work = move || {
-                let simulated = simulate(&pdp, &message, now);
+                let answered = answer(&pdp, &message, now);
                 // The next may come when this has ended, waited for or not.
                 drop(turn);
-                simulated
+                answered
             };
             tokio::task::spawn_blocking(work).await
         };
         let ended = match left {
-            None => simulated.await,
-            Some(left) => tokio::time::timeout(left, simulated).await.map_err(|_| {
-                Status::deadline_exceeded("the simulation did not end before the deadline")
+            None => answered.await,
+            Some(left) => tokio::time::timeout(left, answered).await.map_err(|_| {
+                Status::deadline_exceeded("the analysis did not end before the deadline")
             })?,
         };
         let answered = ended.map_err(|_| {
-            tracing::error!("a simulation failed: this is a defect of Keyward");
-            status::refused(Code::Internal, "DEFECT", "the simulation failed")
+            tracing::error!("an analysis failed: this is a defect of Keyward");
+            status::refused(Code::Internal, "DEFECT", "the analysis failed")
         })?;
         answered.map(Response::new)
     }
+}
+
+/// The documents of the live set cannot be had.
+pub(super) fn no_documents(error: &NoDocuments) -> Status {
+    let reason = match error {
+        NoDocuments::NoFolder => "NO_FOLDER",
+        NoDocuments::Unreadable(_) => "UNREADABLE_POLICY_SET",
+        NoDocuments::Another => "ANOTHER_POLICY_SET",
+    };
+    status::refused(Code::FailedPrecondition, reason, error.to_string())
 }
 
 /// Decides beside the live snapshot: nothing is kept, logged or changed.
@@ -109,14 +138,7 @@ fn simulate(
                 problems: problems.as_slice().iter().map(problem).collect(),
             });
         }
-        Err(error) => {
-            let reason = match error {
-                NoDocuments::NoFolder => "NO_FOLDER",
-                NoDocuments::Unreadable(_) => "UNREADABLE_POLICY_SET",
-                NoDocuments::Another => "ANOTHER_POLICY_SET",
-            };
-            return Err(status::refused(Code::FailedPrecondition, reason, error.to_string()));
-        }
+        Err(error) => return Err(no_documents(&error)),
     };
     let snapshot = &what_if.snapshot;
     let question = &*resolve(pdp, snapshot, question, now);

@@ -16,4 +16,5 @@ mod refusal;
 pub mod server;
 pub mod status;
 mod tokens;
+mod validate;
 mod workers;

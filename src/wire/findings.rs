@@ -1,5 +1,6 @@
 //! Findings for programs: JSON, SARIF 2.1.0, and workflow commands of GitHub Actions.
 
+mod message;
 mod sarif;
 
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use crate::engine::problem::{Place, Problem};
 use crate::lint::finding::{Finding, Findings};
 use crate::lint::rule::Severity;
 
+pub use message::finding_message;
 pub use sarif::{sarif, sarif_of_problems};
 
 /// Findings as one JSON object.

@@ -4,9 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::doors::{keyward, parsed, text};
+use crate::served::{Served, run};
 
 /// A key that anyone may use to encrypt, that nobody of its account looks after, and whose rotation
 /// is off; that is explained.
@@ -186,4 +187,75 @@ fn a_set_with_findings_is_refused_where_it_is_told_so() {
     let all = format!(r#"{lint}, {{"Code": "open-to-everyone", "Why": "a public drop box"}}"#);
     fs::write(folder.path().join("key.json"), KEY.replace(lint, &all)).expect("a file");
     assert_eq!(check(&["--config", config]).0, Some(0));
+}
+
+/// Asks `ValidatePolicy` of a service over the quickstart set, with grpcurl.
+fn validate(asked: &Value) -> Result<Value, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("UTF-8");
+    let served = Served::start("127.0.0.1:0", &["--data-dir", data]);
+    let socket = format!("unix://{data}/admin.sock");
+    let method = "keyward.v1.AnalysisService/ValidatePolicy";
+    let output = run("grpcurl", &["-plaintext", "-d", &asked.to_string(), &socket, method]);
+    served.stop();
+    if output.status.success() {
+        Ok(parsed(&text(&output.stdout)))
+    } else {
+        Err(text(&output.stderr))
+    }
+}
+
+#[test]
+fn a_policy_is_validated_in_the_live_set() {
+    let key = "arn:aws:kms:us-west-2:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+    // The set knows KeyAdministrator and not KeyAdministrators: nobody would be left.
+    let policy = |role: &str| {
+        format!(
+            r#"{{"Version": "2012-10-17", "Statement": [
+  {{"Sid": "Administration", "Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::111122223333:role/{role}"}},
+   "Action": ["kms:PutKeyPolicy", "kms:GetKeyPolicy"], "Resource": "*"}}]}}"#
+        )
+    };
+    let ask = |policy: &str| {
+        validate(
+            &json!({"policy": policy, "kind": "VALIDATED_POLICY_KIND_KEY_POLICY", "targetArn": key}),
+        )
+    };
+    let codes = |answer: &Value| -> Vec<String> {
+        let findings = answer["findings"].as_array().cloned().unwrap_or_default();
+        findings.iter().map(|one| one["code"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let good = ask(&policy("KeyAdministrator")).expect("an answer");
+    assert_eq!(codes(&good), ["delegation-missing"]);
+    let bad = ask(&policy("KeyAdministrators")).expect("an answer");
+    assert!(codes(&bad).contains(&"lockout".to_owned()), "{bad}");
+    let unknown = &bad["findings"].as_array().expect("findings")[2];
+    assert_eq!(unknown["code"], "unknown-principal");
+    assert_eq!((&unknown["line"], &unknown["sid"]), (&2.into(), &"Administration".into()));
+    assert!(bad["policyRevision"].as_str().is_some_and(|revision| revision.starts_with("sha256:")));
+    // What is no policy at all is told with its place.
+    let broken = ask(r#"{"Statement": [{"Effect": "Alow"}]}"#).expect("an answer");
+    assert_eq!(broken["problems"][0]["code"], "bad-effect");
+    assert_eq!(broken["problems"][0]["column"], 27);
+    assert!(codes(&broken).is_empty());
+    let refused = validate(
+        &json!({"policy": "{}", "kind": "VALIDATED_POLICY_KIND_KEY_POLICY", "targetArn": "alias/x"}),
+    );
+    assert!(refused.expect_err("a refusal").contains("target_arn"));
+    let identity = validate(&json!({"kind": "VALIDATED_POLICY_KIND_IDENTITY_POLICY",
+        "policy": r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}}"#}));
+    assert!(codes(&identity.expect("an answer")).contains(&"identity-all-actions".to_owned()));
+    // A whole document: the key with its metadata. What it explains is not told.
+    let document = format!(
+        r#"{{"KeyMetadata": {{"Arn": "{key}"}}, "KeyRotationEnabled": false, "Policy": {}}}"#,
+        policy("KeyAdministrators")
+    );
+    let ask = |document: &str| {
+        let asked = json!({"policy": document, "kind": "VALIDATED_POLICY_KIND_DOCUMENT"});
+        codes(&validate(&asked).expect("an answer"))
+    };
+    let found = ask(&document);
+    assert!(found.contains(&"rotation-off".to_owned()) && found.contains(&"lockout".to_owned()));
+    let why = r#"{"Lint": [{"Code": "rotation-off", "Why": "replaced every month"}], "#;
+    assert!(!ask(&document.replacen('{', why, 1)).contains(&"rotation-off".to_owned()));
 }

@@ -198,6 +198,13 @@ fn demanded(view: &StatementView<'_>, condition: &Condition) -> bool {
     })
 }
 
+/// Whether the names of the encryption context are tested beside one of its pairs, which must be
+/// there.
+fn has_pair(view: &StatementView<'_>, condition: &Condition) -> bool {
+    condition.key.source == KeySource::EncryptionContextKeys
+        && view.is_narrowed_by(&["kms:EncryptionContext:"])
+}
+
 /// The operations of a new grant are never absent.
 fn is_never_absent(view: &StatementView<'_>, condition: &Condition) -> bool {
     condition.key.source == KeySource::GrantOperations
@@ -218,6 +225,7 @@ fn for_all_values_without_null(view: &StatementView<'_>, report: &mut Report<'_>
             && is_multivalued(condition)
             && !is_never_absent(view, condition)
             && !demanded(view, condition)
+            && !has_pair(view, condition)
         {
             let message = format!("it also holds for requests without `{}`", condition.key.name);
             report

@@ -3,12 +3,17 @@
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::kms::key_state::KeySpec;
 use crate::engine::policy::principal::PrincipalPattern;
+use crate::engine::policy::statement::{Effect, Principals};
 use crate::lint::ask::{Can, Probe, can};
 use crate::lint::rule::{Check, Example, Rule, Severity};
 use crate::lint::view::{Report, StatementView, is};
 
 /// What limits the grants that a statement lets create.
-const GRANT_LIMITS: [&str; 2] = ["kms:GrantOperations", "kms:GrantIsForAWSResource"];
+///
+/// A service that calls on behalf of a principal sets `kms:ViaService` as it sets
+/// `kms:GrantIsForAWSResource`.
+const GRANT_LIMITS: [&str; 3] =
+    ["kms:GrantOperations", "kms:GrantIsForAWSResource", "kms:ViaService"];
 
 /// What ties decryption to a purpose.
 const PURPOSE: [&str; 4] = [
@@ -122,7 +127,7 @@ fn create_grant_unlimited(view: &StatementView<'_>, report: &mut Report<'_>) {
     let spelt = view.spelt_actions();
     let found = spelt.iter().find(|(action, _)| *action == Action::CreateGrant);
     let Some((_, span)) = found.filter(|_| relevant && !limits_grants(view)) else { return };
-    report.at(*span, "grants for any operation, and for anyone, may be created");
+    report.at(*span, "grants for any operation may be created");
 }
 
 fn create_grant_by_wildcard(view: &StatementView<'_>, report: &mut Report<'_>) {
@@ -173,7 +178,17 @@ fn use_without_describe(view: &StatementView<'_>, report: &mut Report<'_>) {
         return;
     };
     for (pattern, span) in view.principals() {
-        if !matches!(pattern, PrincipalPattern::User(_) | PrincipalPattern::Role(_)) {
+        let one = matches!(pattern, PrincipalPattern::User(_) | PrincipalPattern::Role(_));
+        // Said at the first statement that lets it use the key.
+        let before = view.of.policy.statements().take(view.compiled.index as usize);
+        let said = before
+            .filter(|earlier| earlier.effect == Effect::Allow)
+            .filter(|earlier| wants.iter().any(|action| earlier.actions.contains(*action)))
+            .any(|earlier| match &earlier.principals {
+                Principals::These(patterns) => patterns.contains(pattern),
+                Principals::Bearer | Principals::AllBut(_) => false,
+            });
+        if !one || said {
             continue;
         }
         let Some(probe) = Probe::of(pattern, key.partition()) else { continue };
