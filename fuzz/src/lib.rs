@@ -9,6 +9,7 @@ pub mod config;
 pub mod documents;
 pub mod grants;
 pub mod json;
+pub mod log;
 pub mod request;
 mod set;
 pub mod simulate;
@@ -18,13 +19,14 @@ pub mod words;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folders and of its file below `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("assertion", assertion::run),
     ("cases", cases::run),
     ("config", config::run),
     ("documents", documents::run),
     ("grants", grants::run),
     ("json", json::run),
+    ("log", log::run),
     ("request", request::run),
     ("simulate", simulate::run),
     ("words", words::run),

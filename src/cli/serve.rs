@@ -16,6 +16,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
 use crate::pdp::grants::GrantStore;
 use crate::pdp::live::Live;
+use crate::pdp::sessions::CacheCounts;
 use crate::pdp::what_if::Folder;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
@@ -165,6 +166,19 @@ fn pdp(config: &ServeConfig, snapshot: Snapshot) -> Result<Pdp, OpenError> {
     Ok(Pdp::with_grants(live, store))
 }
 
+/// Counts what the cache of session policies does.
+fn observe_sessions(telemetry: &Telemetry, pdp: &Arc<Pdp>) {
+    const CACHE: &str = "session_policies";
+    let observe = |quantity, number: fn(&CacheCounts) -> u64| {
+        let pdp = Arc::clone(pdp);
+        telemetry.observe(quantity, move || number(&pdp.sessions().counts()));
+    };
+    observe(Quantity::CacheHits(CACHE), |counts| counts.hits);
+    observe(Quantity::CacheMisses(CACHE), |counts| counts.misses);
+    observe(Quantity::CacheEvictions(CACHE), |counts| counts.evictions);
+    observe(Quantity::CacheEntries(CACHE), |counts| counts.entries);
+}
+
 async fn serve(
     config: &ServeConfig,
     pdp: Arc<Pdp>,
@@ -178,6 +192,7 @@ async fn serve(
     let followed = start.follow(&pdp, config)?;
     let counted = Arc::clone(&pdp);
     telemetry.observe(Quantity::Grants, move || counted.snapshot().grants.len() as u64);
+    observe_sessions(&telemetry, &pdp);
     let status = policies.status();
     telemetry.observe_policy(move || policies::facts(&status.borrow()));
     let mut listeners = Listeners { threads: Some(config.threads), ..Listeners::default() };

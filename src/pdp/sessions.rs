@@ -2,7 +2,9 @@
 //! again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::engine::policy::{Policy, session};
@@ -19,6 +21,22 @@ const OVERHEAD: u32 = 512;
 #[derive(Debug)]
 pub struct SessionPolicies {
     compiled: Cache<Box<str>, Arc<Policy>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evictions: Arc<AtomicU64>,
+}
+
+/// How the cache of session policies is doing, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Texts whose compiled form was there.
+    pub hits: u64,
+    /// Texts that had to be compiled, the refused ones too.
+    pub misses: u64,
+    /// Compiled policies that were given up for want of room.
+    pub evictions: u64,
+    /// Compiled policies that are kept.
+    pub entries: u64,
 }
 
 impl Default for SessionPolicies {
@@ -27,8 +45,19 @@ impl Default for SessionPolicies {
         let weight = |text: &Box<str>, _: &Arc<Policy>| {
             u32::try_from(text.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD)
         };
-        let compiled = Cache::builder().max_capacity(KEPT_BYTES).weigher(weight).build();
-        Self { compiled }
+        let evictions = Arc::new(AtomicU64::new(0));
+        let evicted = Arc::clone(&evictions);
+        let compiled = Cache::builder()
+            .max_capacity(KEPT_BYTES)
+            .weigher(weight)
+            .eviction_listener(move |_, _, cause| {
+                // Not the one of two equal texts that arrived at the same time.
+                if cause == RemovalCause::Size {
+                    evicted.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .build();
+        Self { compiled, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
     }
 }
 
@@ -40,11 +69,25 @@ impl SessionPolicies {
     /// What is wrong in the text; places are named after `name`.
     pub fn get(&self, name: &str, text: &str) -> Result<Arc<Policy>, Problems> {
         if let Some(policy) = self.compiled.get(text) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(policy);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let policy = session(name, text)?;
         self.compiled.insert(text.into(), Arc::clone(&policy));
         Ok(policy)
+    }
+
+    /// How the cache is doing.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        self.compiled.run_pending_tasks();
+        CacheCounts {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            entries: self.compiled.entry_count(),
+        }
     }
 }
 
@@ -52,7 +95,7 @@ impl SessionPolicies {
 mod tests {
     use std::sync::Arc;
 
-    use super::SessionPolicies;
+    use super::{CacheCounts, KEPT_BYTES, OVERHEAD, SessionPolicies};
 
     const TEXT: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
 
@@ -63,6 +106,22 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &sessions.get("b", TEXT).unwrap()));
         let other = TEXT.replace("Allow", "Deny");
         assert!(!Arc::ptr_eq(&first, &sessions.get("a", &other).unwrap()));
+        let counts = CacheCounts { hits: 1, misses: 2, evictions: 0, entries: 2 };
+        assert_eq!(sessions.counts(), counts);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_is_given_up_is_counted() {
+        let sessions = SessionPolicies::default();
+        let size = (TEXT.len() + "00000".len()) as u64 + u64::from(OVERHEAD);
+        let room = KEPT_BYTES / size;
+        for number in 0..room + 100 {
+            let text = TEXT.replace("kms:*", &format!("kms:*{number:05}"));
+            sessions.get("a", &text).unwrap();
+        }
+        let counts = sessions.counts();
+        assert_eq!((counts.misses, counts.evictions), (room + 100, 100));
+        assert_eq!(counts.entries, room);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::status::refused;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::reload::Policies;
 use crate::pdp::status::{Contents, MaxStaleness, Origin, State, Status, WhenStale};
+use crate::telemetry::log::counts::Loss;
+use crate::telemetry::{SinkStatus, Telemetry};
 use crate::wire::simulation::problem;
 use crate::wire::v1;
 use crate::wire::v1::policy_service_server::PolicyService;
@@ -18,18 +20,19 @@ use crate::wire::v1::policy_service_server::PolicyService;
 /// Problems that a status tells.
 const MOST_PROBLEMS: usize = 100;
 
-/// Tells how the policy set is doing.
+/// Tells how the policy set is doing, and the decision log.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     policies: Arc<Policies>,
     max_staleness: MaxStaleness,
+    telemetry: Telemetry,
 }
 
 impl PolicySet {
-    /// Tells of `policies`, which may be unreadable for so long.
+    /// Tells of `policies`, which may be unreadable for so long, and of the log of `telemetry`.
     #[must_use]
-    pub fn new(policies: Arc<Policies>, max_staleness: MaxStaleness) -> Self {
-        Self { policies, max_staleness }
+    pub fn new(policies: Arc<Policies>, max_staleness: MaxStaleness, telemetry: Telemetry) -> Self {
+        Self { policies, max_staleness, telemetry }
     }
 
     fn status(&self, status: &Status) -> v1::PolicySetStatus {
@@ -105,6 +108,22 @@ fn contents(contents: &Contents) -> v1::PolicySetContents {
     }
 }
 
+fn sink(sink: SinkStatus) -> v1::DecisionLogStatus {
+    let lost = sink.lost.into_iter();
+    let loss = |(reason, records): (Loss, u64)| v1::DecisionLogLoss {
+        reason: reason.name().to_owned(),
+        records,
+    };
+    v1::DecisionLogStatus {
+        sink: sink.sink,
+        head: sink.head.to_string(),
+        written: sink.written,
+        queued: sink.queued,
+        spilled: sink.spilled,
+        lost: lost.map(loss).collect(),
+    }
+}
+
 fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -122,7 +141,8 @@ impl PolicyService for PolicySet {
     ) -> Result<Response<v1::GetPolicySetStatusResponse>, GrpcStatus> {
         let status = Arc::clone(&self.policies.status().borrow());
         let status = Some(self.status(&status));
-        Ok(Response::new(v1::GetPolicySetStatusResponse { status }))
+        let decision_log = self.telemetry.sinks().into_iter().map(sink).collect();
+        Ok(Response::new(v1::GetPolicySetStatusResponse { status, decision_log }))
     }
 
     type WatchPolicySetStatusStream =

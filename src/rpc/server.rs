@@ -138,6 +138,7 @@ pub async fn serve(
         .add_service(PolicyServiceServer::new(PolicySet::new(
             services.policies,
             services.max_staleness,
+            services.telemetry.clone(),
         )));
     let (stop, stopped) = watch::channel(false);
     // Until the very end, so that draining can be watched. Dropped, its tasks end.

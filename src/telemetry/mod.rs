@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::call::{Call, Method, Timer};
+use self::log::counts::Loss;
 use self::log::settings::Settings as LogSettings;
 use self::log::{About, DecisionLog, Pending};
 use self::measures::Measures;
@@ -57,12 +58,14 @@ pub struct SinkStatus {
     pub sink: String,
     /// The number and hash of its last record.
     pub head: log::chain::Head,
-    /// Decisions recorded since the start.
+    /// Records written since the start.
     pub written: u64,
-    /// Decisions lost since the start.
-    pub lost: u64,
-    /// Records that wait, in memory and on disk.
-    pub waiting: u64,
+    /// Records lost since the start, by reason; reasons without a loss are left out.
+    pub lost: Vec<(Loss, u64)>,
+    /// Records that wait in memory.
+    pub queued: u64,
+    /// Records that wait on disk.
+    pub spilled: u64,
 }
 
 #[derive(Debug)]
@@ -214,8 +217,9 @@ impl Telemetry {
                 sink: name.to_owned(),
                 head,
                 written: counts.written(),
-                lost: counts.all_lost(),
-                waiting: counts.depth().saturating_add(counts.spilled()),
+                lost: lost(counts),
+                queued: counts.depth(),
+                spilled: counts.spilled(),
             };
         log.sinks().map(status).collect()
     }
@@ -249,6 +253,11 @@ impl Inner {
         }
         families
     }
+}
+
+fn lost(counts: &log::counts::Counts) -> Vec<(Loss, u64)> {
+    let lost = Loss::ALL.into_iter().map(|reason| (reason, counts.lost(reason)));
+    lost.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Longer records are written without the parameters of the request.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tonic::Code;
 
 use crate::doors::{keyward, parsed, text};
-use crate::served::Served;
+use crate::served::{Served, run};
 
 /// Planted where it must never be told.
 const CANARY: &str = "canary-5f0c";
@@ -59,6 +59,15 @@ pub(crate) fn verify(args: &[&str]) -> (Option<i32>, Value) {
     let output = keyward(&[&["log", "verify", "--format", "json"], args].concat(), "");
     let stdout = text(&output.stdout);
     (output.status.code(), serde_json::from_str(&stdout).unwrap_or(Value::Null))
+}
+
+/// How the sinks of the log are, asked over the operators' socket.
+pub(crate) fn status(socket: &Path) -> Vec<Value> {
+    let target = format!("unix://{}", socket.display());
+    let output =
+        run("grpcurl", &["-plaintext", &target, "keyward.v1.PolicyService/GetPolicySetStatus"]);
+    let answer = parsed(&text(&output.stdout));
+    answer["decisionLog"].as_array().cloned().unwrap_or_default()
 }
 
 fn sink(path: &Path) -> String {
@@ -157,6 +166,40 @@ async fn a_decision_is_recorded_as_cloudtrail_would_and_the_log_goes_on_after_a_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_head_that_the_status_tells_is_the_one_that_the_log_has_to_reach() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("decisions.jsonl");
+    let socket = folder.path().join("admin.sock");
+    let admin = format!("unix:{}", socket.display());
+    let mode = ["--decision-log-mode", "durable=30s", "--admin-listen", &admin];
+    let served =
+        Served::start("127.0.0.1:0", &[&["--decision-log", &sink(&path)], &mode[..]].concat());
+    let answers = ask(&served.address, [question("42"), question("43")]).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let told = status(&socket);
+    // Killed, so that nothing is written after it.
+    served.kill();
+    let [told] = told.as_slice() else { panic!("one sink: {told:?}") };
+    // What is zero is left out in JSON.
+    assert_eq!(
+        (&told["sink"], &told["written"], told.get("lost")),
+        (&"file".into(), &"2".into(), None)
+    );
+    let head = told["head"].as_str().expect("a head");
+    let file = path.to_str().expect("UTF-8");
+    assert_eq!(verify(&["--head", head, file]).0, Some(0));
+    let lines = fs::read_to_string(&path).expect("a log");
+    let shorter: Vec<&str> = lines.lines().collect();
+    fs::write(&path, shorter[..shorter.len() - 1].join("\n") + "\n").expect("a log");
+    assert_eq!(verify(&["--head", head, file]).0, Some(1));
+    // Without a log there is nothing to tell.
+    fs::remove_file(&socket).expect("a socket that a killed process left");
+    let silent = Served::start("127.0.0.1:0", &["--admin-listen", &admin]);
+    assert_eq!(status(&socket), Vec::<Value>::new());
+    silent.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_in_no_record_and_no_metric() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("decisions.jsonl");
@@ -221,6 +264,8 @@ async fn secrets_are_in_no_record_and_no_metric() {
             .expect("curl");
         let metrics = text(&output.stdout);
         assert!(metrics.contains("keyward_decisions_total{"), "{metrics}");
+        let compiled = "keyward_cache_misses_total{cache=\"session_policies\"} 3\n";
+        assert!(metrics.contains(compiled), "{metrics}");
         let told = served.stop_and_read();
         for (signal, content) in [
             ("metrics", metrics),

@@ -10,7 +10,7 @@ use keyward::wire::v1;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::decision_log::{ask, decisions, question, records, verify};
+use crate::decision_log::{ask, decisions, question, records, status, verify};
 use crate::served::Served;
 
 const ANY: &str = "127.0.0.1:0";
@@ -92,6 +92,8 @@ impl Log {
             mode,
             "--decision-log-spill-dir",
             spill.to_str().expect("UTF-8"),
+            "--admin-listen",
+            &format!("unix:{}", folder.path().join("admin.sock").display()),
             "--http-listen",
             ANY,
         ];
@@ -135,6 +137,11 @@ async fn full_disk(log: &Log) -> (Vec<Value>, Answers) {
         let given = answered(&answers).len() as u64;
         served.metric(WRITTEN, "") + served.metric(DROPPED, "") >= given
     });
+    let told = status(&log.folder.path().join("admin.sock"));
+    let lost = told.iter().flat_map(|sink| sink["lost"].as_array()).flatten();
+    let lost = lost.map(|loss| loss["records"].as_str().and_then(|it| it.parse::<u64>().ok()));
+    let lost: Option<u64> = lost.sum();
+    assert_eq!(lost, Some(served.metric(DROPPED, "")), "{told:?}");
     let records = records(&seen_by(&served, &log.path));
     let copy = log.folder.path().join("copy.jsonl");
     fs::copy(seen_by(&served, &log.path), &copy).expect("a copy");

@@ -93,7 +93,7 @@ macro_rules! replayed {
         const REPLAYED: &[&str] = &[$(stringify!($name)),+];
     };
 }
-replayed!(assertion, cases, config, documents, grants, json, request, simulate, words);
+replayed!(assertion, cases, config, documents, grants, json, log, request, simulate, words);
 
 #[test]
 fn every_target_is_replayed_and_can_be_fuzzed() {

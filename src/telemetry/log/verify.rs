@@ -197,7 +197,7 @@ impl Verifier {
         }
         // The log says itself which old files it removed.
         if let Some((first, place)) = self.report.first.zip(self.began.take())
-            && self.pruned + 1 < first
+            && self.pruned.saturating_add(1) < first
         {
             let pruned = self.pruned;
             self.place = place;
