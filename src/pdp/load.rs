@@ -90,6 +90,12 @@ impl Loader {
         Self { directory, options, documents, faults, pending: true, unsure: true, refused: None }
     }
 
+    /// The same folder, of which nothing is known.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self::new(self.directory.root(), self.options.clone())
+    }
+
     /// How many documents there are.
     #[must_use]
     pub fn documents(&self) -> usize {

@@ -116,16 +116,10 @@ impl Directory {
         }
     }
 
-    /// How many documents are known.
+    /// The folder, as it was given.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether no document is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Finds out what may have changed, watching it from now on.

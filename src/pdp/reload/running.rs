@@ -1,0 +1,366 @@
+//! The thread that follows the policy set: it waits for what happens, loads, and tells.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Follower, Policies};
+use crate::engine::problem::{Problem, Problems};
+use crate::engine::snapshot::build::Built;
+use crate::engine::term::time::Timestamp;
+use crate::pdp::load::NotLoaded;
+use crate::pdp::status::{Active, Origin, Refused, State, Status, WhenStale};
+use crate::pdp::wake::Ask;
+use crate::store::directory::Scope;
+use crate::store::directory::watch::News;
+
+/// Quiet never comes where somebody always writes: then it is read all the same.
+const LONGEST_SETTLE: u32 = 20;
+
+/// Of the time, what looking from time to time may take while every change is told: one part in
+/// this many.
+const LOOKING: u32 = 20;
+
+/// What did not work is tried again after this time, and then after ever longer ones.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+/// The thread that follows the policy set.
+pub(super) struct Running<'p> {
+    policies: &'p Policies,
+    follower: Follower,
+    /// When it was looked at last, and how long that took.
+    looked: Instant,
+    cost: Duration,
+    /// When the source could be read last.
+    readable: Instant,
+    /// What did not work is tried again: when, and after how long next time.
+    retry: Option<(Instant, Duration)>,
+    /// What happened and is not yet looked at.
+    news: News,
+}
+
+impl<'p> Running<'p> {
+    /// What happened while the set was loaded is looked at before anything else.
+    pub(super) fn begin(policies: &'p Policies, follower: Follower) -> Self {
+        let now = instant();
+        Self {
+            policies,
+            follower,
+            looked: now,
+            cost: Duration::ZERO,
+            readable: now,
+            retry: None,
+            news: News { everything: true, swapped: true, ..News::default() },
+        }
+    }
+
+    /// Follows it until it is over.
+    pub(super) fn run(mut self) {
+        while let Some((scope, asks)) = self.next() {
+            let begun = instant();
+            let loaded = self.load(&scope);
+            self.looked = instant();
+            self.cost = self.looked - begun;
+            self.tell(loaded);
+            let status = Arc::clone(&self.policies.status.borrow());
+            for ask in asks {
+                // Whoever asked may have gone.
+                let _ = ask.send(Arc::clone(&status));
+            }
+        }
+    }
+
+    /// Reads what changed. A panic ends neither this thread nor what the last good set answers: the
+    /// set is refused, and everything is read anew when something changes.
+    fn load(&mut self, scope: &Scope) -> Result<Option<Built>, NotLoaded> {
+        let Follower { loader, watch, verify, .. } = &mut self.follower;
+        // What was half done is thrown away below.
+        let loaded = catch_unwind(AssertUnwindSafe(|| loader.load(scope, watch, &**verify)));
+        loaded.unwrap_or_else(|panic| {
+            *loader = loader.renewed();
+            let problems = Problems::from(defect(&*panic));
+            Err(NotLoaded::Refused(problems))
+        })
+    }
+
+    /// Waits until there is something to do: what, and who waits for it. `None` when it is over.
+    fn next(&mut self) -> Option<(Scope, Vec<Ask>)> {
+        let settle = self.follower.following.settle;
+        let mut last: Option<Instant> = None;
+        let mut first: Option<Instant> = None;
+        loop {
+            let heard = self.follower.watch.take();
+            let now = instant();
+            if heard.loose {
+                last = Some(now);
+                first.get_or_insert(now);
+            }
+            self.news.add(heard);
+            let quiet = last.zip(first).map(|(last, first)| {
+                (last + settle).min(first + settle.saturating_mul(LONGEST_SETTLE))
+            });
+            if self.news.swapped && !self.news.loose || quiet.is_some_and(|at| at <= now) {
+                return Some((Scope::after(std::mem::take(&mut self.news)), Vec::new()));
+            }
+            let look = self.next_look();
+            if look <= now && quiet.is_none() {
+                self.news = News::default();
+                return Some((Scope::Stamps, Vec::new()));
+            }
+            self.check_staleness(now);
+            let until =
+                quiet.unwrap_or(look).min(self.stale_at().filter(|at| *at > now).unwrap_or(look));
+            let asked = self.policies.wake.wait(until.saturating_duration_since(now));
+            if asked.stop {
+                return None;
+            }
+            if asked.reload || !asked.asks.is_empty() {
+                self.news = News::default();
+                drop(self.follower.watch.take());
+                return Some((Scope::Contents, asked.asks));
+            }
+        }
+    }
+
+    /// When it is looked at although nothing is told.
+    fn next_look(&self) -> Instant {
+        let poll = self.follower.following.poll;
+        let told = self.follower.watch.trouble().is_none();
+        let pause = if told { poll.max(self.cost.saturating_mul(LOOKING)) } else { poll };
+        let regular = self.looked + pause;
+        self.retry.map_or(regular, |(at, _)| at.min(regular))
+    }
+
+    fn tell(&mut self, loaded: Result<Option<Built>, NotLoaded>) {
+        let now = (self.follower.clock)();
+        let before = Arc::clone(&self.policies.status.borrow());
+        let mut status = Status::clone(&before);
+        status.checked = now;
+        let trouble = self.follower.watch.trouble();
+        if trouble != before.watch_trouble.as_deref() {
+            match trouble {
+                Some(why) => tracing::warn!(
+                    why,
+                    "changes of policies are not told: looking from time to time"
+                ),
+                None => tracing::info!("changes of policies are told again"),
+            }
+        }
+        status.watch_trouble = trouble.map(str::to_owned);
+        let readable = !matches!(loaded, Err(NotLoaded::Unreadable(_)));
+        if readable {
+            self.readable = self.looked;
+        }
+        match loaded {
+            Ok(None) => {
+                self.retry = None;
+                if matches!(before.state, State::Unreadable { .. }) {
+                    tracing::info!("the policies can be read again, and are what they were");
+                    status.state =
+                        self.follower.loader.refused().map_or(State::Current, |problems| {
+                            State::Refused(Arc::new(Refused {
+                                at: now,
+                                problems: problems.clone(),
+                            }))
+                        });
+                }
+            }
+            Ok(Some(built)) => {
+                self.retry = None;
+                self.apply(&built, &mut status, now);
+            }
+            Err(NotLoaded::Refused(problems)) => {
+                self.retry = None;
+                refuse(problems, &mut status, now);
+            }
+            Err(NotLoaded::Restless(restless)) => {
+                // It is readable, and nothing is known against it: it is tried until it is quiet.
+                self.try_again();
+                tracing::warn!("{restless}: trying again");
+            }
+            Err(NotLoaded::Unreadable(error)) => {
+                self.try_again();
+                status.checked = before.checked;
+                if !matches!(before.state, State::Unreadable { .. }) {
+                    status.counts.unreadable += 1;
+                    tracing::error!(
+                        revision = &*status.active.revision,
+                        "{error}; the last good policies answer"
+                    );
+                    let problem = Arc::new(Problem::from(error));
+                    status.state = State::Unreadable { since: now, problem };
+                }
+            }
+        }
+        self.publish(status);
+        self.check_staleness(self.looked);
+    }
+
+    fn apply(&self, built: &Built, status: &mut Status, now: Timestamp) {
+        self.follower.live.install(&built.snapshot);
+        let documents = self.follower.loader.documents();
+        let active = Active::new(built, documents, Origin::Source, now);
+        tracing::info!(
+            revision = &*active.revision,
+            before = &*status.active.revision,
+            documents,
+            keys = active.contents.keys,
+            micros = u64::try_from(self.cost.as_micros()).unwrap_or(u64::MAX),
+            "policies taken over"
+        );
+        status.counts.applied += 1;
+        status.active = active;
+        status.state = State::Current;
+    }
+
+    fn try_again(&mut self) {
+        let longest = self.follower.following.poll.max(FIRST_RETRY);
+        let pause = self.retry.map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(longest));
+        self.retry = Some((self.looked + pause, pause));
+    }
+
+    /// When the source has been unreadable for too long, if it is.
+    fn stale_at(&self) -> Option<Instant> {
+        let unreadable = matches!(self.policies.status.borrow().state, State::Unreadable { .. });
+        unreadable.then(|| self.readable + self.follower.following.max_staleness.after)
+    }
+
+    fn check_staleness(&self, now: Instant) {
+        let then = self.follower.following.max_staleness.then;
+        let stale = self.stale_at().filter(|at| *at <= now).map(|_| then);
+        if self.policies.status.borrow().stale == stale {
+            return;
+        }
+        self.follower.live.withhold(stale == Some(WhenStale::Deny));
+        match stale {
+            Some(then) => tracing::error!(?then, "the policies could not be read for too long"),
+            None => tracing::info!("the policies are no longer too old"),
+        }
+        let status = Status::clone(&self.policies.status.borrow());
+        self.publish(Status { stale, ..status });
+    }
+
+    fn publish(&self, status: Status) {
+        self.policies.status.send_replace(Arc::new(status));
+    }
+}
+
+/// A set on which Keyward failed.
+fn defect(panic: &(dyn Any + Send)) -> Problem {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let message =
+        format!("keyward failed while it loaded this set, by a defect of its own: {text}");
+    Problem::error("internal-defect", message).help(
+        "report it with this message and the log; undo the last change, or have the set read again \
+         with SIGHUP",
+    )
+}
+
+/// The last good set answers; what is wrong with this one is told once.
+fn refuse(problems: Problems, status: &mut Status, now: Timestamp) {
+    if let State::Refused(before) = &status.state
+        && before.problems == problems
+    {
+        return;
+    }
+    status.counts.refused += 1;
+    tracing::error!(
+        problems = problems.as_slice().len(),
+        revision = &*status.active.revision,
+        "policies refused; the last good ones answer"
+    );
+    for problem in problems.as_slice().iter().take(20) {
+        tracing::error!("{problem}");
+    }
+    status.state = State::Refused(Arc::new(Refused { at: now, problems }));
+}
+
+fn instant() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "how long to wait, not what to decide")]
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use crate::engine::bundle::Options;
+    use crate::engine::snapshot::build::Built;
+    use crate::engine::term::time::Timestamp;
+    use crate::pdp::live::Live;
+    use crate::pdp::load::Loader;
+    use crate::pdp::reload::{Follower, Following, Policies};
+    use crate::pdp::status::{Active, MaxStaleness, Origin, State, Status, WhenStale};
+    use crate::store::directory::Scope;
+    use crate::store::directory::watch::Watch;
+
+    const KEY: &str = r#"{"KeyMetadata": {"Arn":
+        "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+        "Policy": "default"}"#;
+
+    /// Follows a folder; loading fails while `fails` is set.
+    fn followed(folder: &Path, fails: &Arc<AtomicBool>) -> (Arc<Policies>, Arc<Live>) {
+        let mut loader = Loader::new(folder, Options::default());
+        let mut watch = Watch::off();
+        let good = |_: &Built| Vec::new();
+        let built = loader.load(&Scope::Stamps, &mut watch, &good).unwrap().unwrap();
+        let live = Arc::new(Live::new(built.snapshot.clone()));
+        let active = Active::new(&built, 1, Origin::Source, Timestamp::new(0, 0));
+        let policies = Policies::unfollowed().begin(Status::current(active));
+        let fails = Arc::clone(fails);
+        let follower = Follower {
+            loader,
+            watch,
+            live: Arc::clone(&live),
+            verify: Box::new(move |_| {
+                assert!(!fails.load(Ordering::Relaxed), "a bug");
+                Vec::new()
+            }),
+            clock: Box::new(|| Timestamp::new(0, 0)),
+            following: Following {
+                settle: Duration::ZERO,
+                poll: Duration::from_secs(3600),
+                max_staleness: MaxStaleness {
+                    after: Duration::from_secs(3600),
+                    then: WhenStale::Deny,
+                },
+            },
+        };
+        policies.follow(follower).unwrap();
+        (policies, live)
+    }
+
+    #[tokio::test]
+    async fn a_defect_while_loading_refuses_the_set_and_ends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        fs::write(&file, KEY).unwrap();
+        let fails = Arc::new(AtomicBool::new(false));
+        let (policies, live) = followed(folder.path(), &fails);
+        let before = Arc::clone(&live.snapshot().revision);
+        fails.store(true, Ordering::Relaxed);
+        fs::write(&file, KEY.replace("1234abcd", "aaaaaaaa")).unwrap();
+        for _ in 0..2 {
+            let status = policies.reload().await.unwrap();
+            let State::Refused(refused) = &status.state else { panic!("{status:?}") };
+            let [problem] = refused.problems.as_slice() else { panic!("{refused:?}") };
+            assert_eq!(problem.code, "internal-defect");
+            assert!(problem.message.ends_with(": a bug") && !problem.help.is_empty(), "{problem}");
+            assert_eq!((status.counts.refused, status.counts.applied), (1, 0));
+            assert_eq!(status.active.revision, before, "the last good set answers");
+            assert_eq!(live.snapshot().revision, before);
+        }
+        fails.store(false, Ordering::Relaxed);
+        let status = policies.reload().await.unwrap();
+        assert!(status.is_current(), "{status:?}");
+        assert_ne!(status.active.revision, before);
+        assert_eq!(live.snapshot().revision, status.active.revision);
+        policies.stop();
+    }
+}
