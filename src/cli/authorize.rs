@@ -196,8 +196,8 @@ fn offline(args: &Args, message: &v1::AuthorizeRequest) -> Result<v1::AuthorizeR
             fail(USAGE, format!("--now `{text}`: expected a time such as 2026-01-01T00:00:00Z"))
         })?,
     };
-    let built =
-        load(&config.folder, &config.options, &|built| verify(built, now)).map_err(|problems| {
+    let built = load(&config.folder, &config.options, &|built, _| verify(built, now)).map_err(
+        |problems| {
             // The exit code tells, if nobody reads standard error.
             let _ = render::problems(
                 problems.as_slice(),
@@ -205,7 +205,8 @@ fn offline(args: &Args, message: &v1::AuthorizeRequest) -> Result<v1::AuthorizeR
                 render::colour_on_stderr(),
             );
             PROBLEMS
-        })?;
+        },
+    )?;
     let pdp = Pdp::new(built.snapshot);
     let snapshot = pdp.snapshot();
     let request = request(message, now).map_err(|error| fail(USAGE, error))?;

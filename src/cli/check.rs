@@ -9,7 +9,7 @@ use super::lint::verify;
 use super::{DONE, FAILED, Format, PROBLEMS, USAGE, fail, render};
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
-use crate::pdp::load::load;
+use crate::pdp::load::{Documents, load};
 
 /// Arguments of `keyward check`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,8 @@ pub fn run(args: &Args) -> u8 {
         Ok(config) => config,
         Err(error) => return fail(USAGE, error),
     };
-    let written = match load(&config.folder, &config.options, &|built| verify(&config, built)) {
+    let held = |built: &Built, texts: Documents<'_>| verify(&config, built, texts);
+    let written = match load(&config.folder, &config.options, &held) {
         Ok(built) => good(args.format, &config, &built).map(|()| DONE),
         Err(problems) => bad(args.format, problems.as_slice()).map(|()| PROBLEMS),
     };

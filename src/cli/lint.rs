@@ -12,6 +12,7 @@ use crate::engine::snapshot::build::{Built, build};
 use crate::lint::finding::Findings;
 use crate::lint::rule::Severity;
 use crate::lint::{GRANT_DAYS, Settings, lint, page, rules};
+use crate::pdp::load::Documents;
 use crate::rpc::server::now;
 use crate::store::directory;
 use crate::wire::cases::assertions;
@@ -108,12 +109,18 @@ pub fn run(args: &Args) -> u8 {
 /// What must hold of a set before it is used: its assertions, and that nothing is found in it that
 /// is at least as bad as `policies.fail_on`.
 #[must_use]
-pub fn verify(config: &PolicyConfig, built: &Built) -> Vec<Problem> {
+pub fn verify(config: &PolicyConfig, built: &Built, texts: Documents<'_>) -> Vec<Problem> {
     let mut problems = assertions::verify(built, now());
     if let Some(severity) = config.fail_on {
         let settings = Settings { now: now(), grant_days: GRANT_DAYS };
-        let found = lint(&built.documents, &config.options, &built.snapshot, settings);
-        problems.extend(found.problems(severity));
+        match texts() {
+            Ok(texts) => {
+                let found = lint(&texts, &config.options, &built.snapshot, settings);
+                problems.extend(found.problems(severity));
+            }
+            // What was not looked at is not used.
+            Err(problem) => problems.push(problem),
+        }
     }
     problems
 }

@@ -12,7 +12,7 @@ use super::lint::verify;
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::pdp::Pdp;
-use crate::pdp::load::{Loader, NotLoaded};
+use crate::pdp::load::{Documents, Loader, NotLoaded};
 use crate::pdp::reload::{Follower, Policies};
 use crate::pdp::status::{Active, Origin, Status};
 use crate::rpc::server::now;
@@ -40,7 +40,8 @@ pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
     let wake = Policies::unfollowed();
     let mut watch = if config.reload.watch { Watch::new(wake.on_news()) } else { Watch::off() };
     let mut loader = Loader::new(&config.policies.folder, config.policies.options.clone());
-    let loaded = loader.load(&Scope::Stamps, &mut watch, &|built| verify(&config.policies, built));
+    let held = |built: &Built, texts: Documents<'_>| verify(&config.policies, built, texts);
+    let loaded = loader.load(&Scope::Stamps, &mut watch, &held);
     let built = match loaded {
         Ok(Some(built)) => built,
         Ok(None) => return Err(Problem::error("unread-set", "nothing was read").into()),
@@ -73,7 +74,7 @@ impl Start {
             loader,
             watch,
             live: Arc::clone(pdp.live()),
-            verify: Box::new(move |built| verify(&held_to, built)),
+            verify: Box::new(move |built, texts| verify(&held_to, built, texts)),
             clock: Box::new(now),
             following: config.reload.following,
         };

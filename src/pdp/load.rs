@@ -8,13 +8,16 @@ use std::thread;
 
 use crate::engine::bundle::{Document, Options};
 use crate::engine::problem::{Problem, Problems};
-use crate::engine::snapshot::build::{Built, build};
+use crate::engine::snapshot::build::{Built, Interned, Piece, assemble};
 use crate::store::directory::watch::Watch;
 use crate::store::directory::{Directory, Found, Look, Scope, Seen, ToRead, Unreadable};
 
 /// What must hold of a set beyond its being valid: its assertions. The errors among the problems
 /// refuse the set.
-pub type Verify<'a> = &'a dyn Fn(&Built) -> Vec<Problem>;
+pub type Verify<'a> = &'a dyn Fn(&Built, Documents<'_>) -> Vec<Problem>;
+
+/// Has the documents of a set at hand, for whoever wants to look at the texts.
+pub type Documents<'d> = &'d dyn Fn() -> Result<Vec<Document>, Problem>;
 
 /// Tries to read a folder while it stays the same.
 const TRIES: usize = 5;
@@ -71,7 +74,11 @@ impl From<Restless> for Problem {
 pub struct Loader {
     directory: Directory,
     options: Options,
-    documents: BTreeMap<Arc<str>, Arc<str>>,
+    /// Compiled policies, each once, now and later.
+    interned: Interned,
+    /// What each document says.
+    pieces: BTreeMap<Arc<str>, Piece>,
+    /// Documents that cannot be read, and why.
     faults: BTreeMap<Arc<str>, Problem>,
     /// Whether what was read is not yet in an answer of [`Loader::load`].
     pending: bool,
@@ -86,8 +93,16 @@ impl Loader {
     #[must_use]
     pub fn new(folder: &Path, options: Options) -> Self {
         let directory = Directory::new(folder, &options.limits);
-        let (documents, faults) = (BTreeMap::new(), BTreeMap::new());
-        Self { directory, options, documents, faults, pending: true, unsure: true, refused: None }
+        Self {
+            directory,
+            options,
+            interned: Interned::default(),
+            pieces: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            pending: true,
+            unsure: true,
+            refused: None,
+        }
     }
 
     /// The same folder, of which nothing is known.
@@ -99,7 +114,7 @@ impl Loader {
     /// How many documents there are.
     #[must_use]
     pub fn documents(&self) -> usize {
-        self.documents.len() + self.faults.len()
+        self.pieces.len()
     }
 
     /// What is wrong with what was read last, if it was refused.
@@ -131,20 +146,24 @@ impl Loader {
 
     /// Compiles and verifies what was read.
     fn make(&self, verify: Verify<'_>) -> Result<Built, Problems> {
-        let documents = self.documents.iter();
-        let documents: Vec<Document> = documents
-            .map(|(name, text)| Document { name: Arc::clone(name), text: Arc::clone(text) })
-            .collect();
-        let faults: Vec<Problem> = self.faults.values().cloned().collect();
-        if let Some(problems) = Problems::refusing(faults) {
-            return Err(problems);
-        }
-        let mut built = build(&documents, &self.options)?;
-        built.warnings.extend(verify(&built));
+        let pieces: Vec<(&Arc<str>, &Piece)> = self.pieces.iter().collect();
+        let texts = |at: usize| pieces.get(at).and_then(|(name, _)| self.directory.text(name));
+        let mut built = assemble(&pieces, &self.options, &texts)?;
+        let verified = verify(&built, &|| self.texts());
+        built.warnings.extend(verified);
         match Problems::refusing(built.warnings.clone()) {
             Some(problems) => Err(problems),
             None => Ok(built),
         }
+    }
+
+    /// The documents as text, read once more: they are not kept.
+    fn texts(&self) -> Result<Vec<Document>, Problem> {
+        let read = |name: &Arc<str>| {
+            let text = self.directory.text(name).ok_or(Restless)?;
+            Ok(Document { name: Arc::clone(name), text })
+        };
+        self.pieces.keys().map(read).collect::<Result<_, Restless>>().map_err(Problem::from)
     }
 
     /// Reads what changed, all of one moment.
@@ -173,72 +192,104 @@ impl Loader {
     fn take(&mut self, look: Look, whole: bool) -> Result<Option<bool>, NotLoaded> {
         let mut changed = false;
         for name in &look.gone {
-            changed |= self.documents.remove(name).is_some() | self.faults.remove(name).is_some();
+            changed |= self.pieces.remove(name).is_some();
+            self.faults.remove(name);
         }
-        let found = read_all(&self.directory, &look)?;
+        let found = self.read_all(&look)?;
         let mut faults: BTreeMap<Arc<str>, Problem> = look.faults.into_iter().collect();
         let mut moved = false;
         for (file, (found, seen)) in look.files.iter().zip(found) {
             let name = &file.name;
             self.directory.remember(name, &seen);
             match found {
-                Found::Same => {}
-                Found::Text(text) => {
-                    self.documents.insert(Arc::clone(name), text);
-                    changed = true;
+                Read::Same => {}
+                Read::Piece(piece) => {
+                    self.pieces.insert(Arc::clone(name), piece);
                     self.faults.remove(name);
+                    changed = true;
                 }
-                Found::Fault(problem) => {
-                    changed |= self.documents.remove(name).is_some();
+                Read::Fault(problem) => {
                     faults.insert(Arc::clone(name), problem);
                 }
-                Found::Moved => moved = true,
+                Read::Moved => moved = true,
             }
         }
         if whole {
-            changed |= self.faults != faults;
-            self.faults = faults;
-        } else {
-            for (name, problem) in faults {
-                changed |= self.faults.get(&name) != Some(&problem);
+            let mended = |name: &&Arc<str>| !faults.contains_key(*name);
+            for name in self.faults.keys().filter(mended) {
+                changed |= self.pieces.remove(name).is_some();
+            }
+            self.faults.retain(|name, _| faults.contains_key(name));
+        }
+        for (name, problem) in faults {
+            if self.faults.get(&name) != Some(&problem) {
+                self.pieces.insert(Arc::clone(&name), Piece::unreadable(problem.clone()));
                 self.faults.insert(name, problem);
+                changed = true;
             }
         }
         self.pending |= changed;
         Ok((!moved).then_some(changed))
     }
+
+    /// Reads and compiles one file.
+    fn read_one(&self, look: &Look, file: &ToRead) -> Result<(Read, Seen), Unreadable> {
+        let (found, seen) = self.directory.read(look, file)?;
+        let read = match found {
+            Found::Same => Read::Same,
+            Found::Fault(problem) => Read::Fault(problem),
+            Found::Moved => Read::Moved,
+            Found::Text(text) => {
+                let document = Document { name: Arc::clone(&file.name), text };
+                Read::Piece(Piece::read(&document, &self.options, &self.interned))
+            }
+        };
+        Ok((read, seen))
+    }
+
+    /// Reads and compiles files, by several threads if there are many.
+    fn read_all(&self, look: &Look) -> Result<Vec<(Read, Seen)>, Unreadable> {
+        let read = |file: &ToRead| self.read_one(look, file);
+        if look.files.len() <= ALONE {
+            return look.files.iter().map(read).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let chunks: Vec<&[ToRead]> = look.files.chunks(ALONE).collect();
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chunk) = chunks.get(at) else { return done };
+                done.push((at, chunk.iter().map(read).collect::<Result<Vec<_>, _>>()));
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());
+        let mut done = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(at, _)| *at);
+        let mut all = Vec::with_capacity(look.files.len());
+        for (_, chunk) in done {
+            all.extend(chunk?);
+        }
+        Ok(all)
+    }
 }
 
-/// Reads files, by several threads if there are many.
-fn read_all(directory: &Directory, look: &Look) -> Result<Vec<(Found, Seen)>, Unreadable> {
-    let read = |file: &ToRead| directory.read(look, file);
-    if look.files.len() <= ALONE {
-        return look.files.iter().map(read).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let chunks: Vec<&[ToRead]> = look.files.chunks(ALONE).collect();
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((index, chunk)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, chunks.get(at)?)))
-        {
-            done.push((index, chunk.iter().map(read).collect::<Result<Vec<_>, _>>()));
-        }
-        done
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());
-    let mut done = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(index, _)| *index);
-    let mut all = Vec::with_capacity(look.files.len());
-    for (_, chunk) in done {
-        all.extend(chunk?);
-    }
-    Ok(all)
+/// What a file has become.
+#[derive(Debug)]
+enum Read {
+    /// It says what it said.
+    Same,
+    /// It says this.
+    Piece(Piece),
+    /// It cannot be a document.
+    Fault(Problem),
+    /// It is gone, or changes just now.
+    Moved,
 }

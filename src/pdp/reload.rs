@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::running::Running;
 use super::live::Live;
-use super::load::Loader;
+use super::load::{Documents, Loader};
 use super::status::{Active, MaxStaleness, Status};
 use super::wake::Wake;
 use crate::engine::problem::Problem;
@@ -31,7 +31,7 @@ pub struct Following {
 }
 
 /// Like [`Verify`](super::load::Verify), for another thread.
-pub type BoxedVerify = Box<dyn Fn(&Built) -> Vec<Problem> + Send>;
+pub type BoxedVerify = Box<dyn Fn(&Built, Documents<'_>) -> Vec<Problem> + Send>;
 
 /// What the thread that follows needs.
 pub struct Follower {

@@ -2,6 +2,7 @@
 
 pub mod watch;
 
+mod fault;
 mod file;
 mod links;
 mod walk;
@@ -11,11 +12,12 @@ use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::fault::fault;
 use self::file::{Content, Known, NoContent};
 use self::walk::{Listing, Nobody, Unlisted, walk};
 use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
-use crate::engine::problem::{Place, Problem, Problems};
+use crate::engine::problem::{Problem, Problems};
 
 /// The documents of a folder, as far as they are known.
 #[derive(Debug)]
@@ -212,6 +214,16 @@ impl Directory {
         })
     }
 
+    /// The text of a document, read once more; `None` if it is another one now.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<Arc<str>> {
+        let (path, known) = (self.listing.path(name), self.known.get(name)?);
+        match file::read(&path, None, true, self.limit, &self.hasher).ok()? {
+            Content::Text(now, text) => now.says_the_same(known).then(|| text.into()),
+            Content::Same | Content::Touched(_) => None,
+        }
+    }
+
     /// Remembers a file as it was read.
     pub fn remember(&mut self, name: &Arc<str>, seen: &Seen) {
         match seen.0 {
@@ -282,24 +294,6 @@ pub fn read(root: &Path, limits: &Limits) -> Result<Vec<Document>, Problems> {
 /// A file that is never the same for long enough.
 fn moved(name: &str) -> Problem {
     fault(name, "unreadable-file", "it changes while it is read")
-}
-
-fn fault(name: &str, code: &'static str, why: &str) -> Problem {
-    let place = Place {
-        document: name.into(),
-        line: 1,
-        column: 1,
-        width: 1,
-        excerpt: "".into(),
-        excerpt_column: 1,
-    };
-    let help = match code {
-        "link-leads-out" => "copy the file into the folder, or serve the folder that holds both",
-        "broken-link" => "mend or remove the link",
-        "document-too-large" => "split the document, or raise the bound",
-        _ => "make it readable for Keyward, or move it out of the folder",
-    };
-    Problem::error(code, format!("`{name}`: {why}")).help(help).at(place)
 }
 
 #[cfg(test)]

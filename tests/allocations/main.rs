@@ -73,7 +73,7 @@ fn no_conformance_case_allocates_when_it_is_decided() {
 
 #[test]
 fn reading_a_usual_request_does_not_allocate_either() {
-    let built = load(Path::new("examples/quickstart"), &Options::default(), &|_| Vec::new());
+    let built = load(Path::new("examples/quickstart"), &Options::default(), &|_, _| Vec::new());
     let snapshot = built.expect("a good set").snapshot;
     let texts = std::fs::read_to_string("examples/quickstart-questions.jsonl").expect("questions");
     let now = Timestamp::parse("2026-01-01T12:00:00Z").expect("an instant");

@@ -14,6 +14,7 @@ use keyward::engine::snapshot::Snapshot;
 use keyward::engine::snapshot::build::Built;
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::Pdp;
+use keyward::pdp::load::Documents;
 use keyward::pdp::reload::Policies;
 use keyward::pdp::status::{Active, Contents, MaxStaleness, Origin, WhenStale};
 use keyward::rpc::listener::{Address, DATA_SOCKET, Listener};
@@ -55,7 +56,7 @@ pub(crate) fn noon() -> Timestamp {
 }
 
 /// What must hold of a set, at noon.
-pub(crate) fn verified(built: &Built) -> Vec<Problem> {
+pub(crate) fn verified(built: &Built, _: Documents<'_>) -> Vec<Problem> {
     verify(built, noon())
 }
 

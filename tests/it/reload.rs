@@ -2,6 +2,7 @@
 
 mod configmap;
 mod folder;
+mod incremental;
 mod load;
 mod staleness;
 

@@ -11,7 +11,10 @@ mod identities;
 mod keys;
 mod link;
 mod managed;
+mod merge;
 mod organizations;
+mod piece;
+mod places;
 mod policies;
 mod reading;
 mod revision;
@@ -27,17 +30,17 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use self::link::Linker;
-use self::reading::{Reading, Said};
-use self::revision::PolicyDigests;
+use self::merge::All;
 use super::grants::Grants;
 use super::grants::live::LiveGrants;
 use super::{Identity, Key, PolicySet, Snapshot};
 use crate::engine::bundle::{Document, Options, Part};
-use crate::engine::json::Source;
 use crate::engine::problem::{Problem, Problems, Severity};
 
 pub use assertions::Assertion;
 pub use grants::grant;
+pub use piece::Piece;
+pub use policies::Interned;
 
 /// A snapshot, and what is worth knowing about the documents it was made of.
 #[derive(Clone, Debug)]
@@ -48,8 +51,6 @@ pub struct Built {
     pub warnings: Vec<Problem>,
     /// What must hold before the snapshot may be used, in the order of the documents.
     pub assertions: Vec<Assertion>,
-    /// The documents, for whoever wants to look at them before they are forgotten.
-    pub documents: Vec<Document>,
 }
 
 /// Reads the documents of a set.
@@ -58,49 +59,61 @@ pub struct Built {
 ///
 /// The set cannot be used: everything that is wrong with it.
 pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problems> {
-    let sources: Vec<Source<'_>> = documents
+    let interned = Interned::default();
+    let pieces: Vec<(&Document, Piece)> = documents
         .iter()
-        .map(|document| Source::new(Arc::clone(&document.name), &document.text))
+        .map(|document| (document, Piece::read(document, options, &interned)))
         .collect();
-    let mut said = Said::default();
-    for (document, source) in sources.iter().enumerate() {
-        let said = &mut said;
-        let digests = PolicyDigests::default();
-        Reading { sources: &sources, document, source, options, said, digests }.document();
-    }
-    check_parts(&mut said, options);
-    let (snapshot, assertions, mut problems) = link(said, &sources, options);
+    let texts = |at: usize| pieces.get(at).map(|(document, _)| Arc::clone(&document.text));
+    let named: Vec<(&Arc<str>, &Piece)> =
+        pieces.iter().map(|(document, piece)| (&document.name, piece)).collect();
+    assemble(&named, options, &texts)
+}
+
+/// Puts together what documents say, in this order; `texts` gives the text of one of them, to show
+/// where something is wrong.
+///
+/// # Errors
+///
+/// The set cannot be used: everything that is wrong with it.
+pub fn assemble(
+    pieces: &[(&Arc<str>, &Piece)],
+    options: &Options,
+    texts: &dyn Fn(usize) -> Option<Arc<str>>,
+) -> Result<Built, Problems> {
+    let mut linker = Linker::default();
+    let mut all = All::of(pieces, &mut linker);
+    check_parts(&all, options, &mut linker);
+    let snapshot = link(&all, options, &mut linker);
+    let Linker { mut problems, unplaced, .. } = linker;
+    problems.extend(places::place(unplaced, pieces, texts));
     if problems.iter().any(|problem| problem.severity == Severity::Error)
         && let Some(refused) = Problems::refusing(problems.clone())
     {
         return Err(refused);
     }
     problems.sort_by(|a, b| a.place.cmp(&b.place));
-    Ok(Built { snapshot, warnings: problems, assertions, documents: documents.to_vec() })
+    let assertions = std::mem::take(&mut all.assertions);
+    Ok(Built { snapshot, warnings: problems, assertions })
 }
 
-fn link(
-    mut said: Said,
-    sources: &[Source<'_>],
-    options: &Options,
-) -> (Snapshot, Vec<Assertion>, Vec<Problem>) {
-    let mut problems = std::mem::take(&mut said.problems);
-    let mut linker = Linker { sources, problems: &mut problems, unread: said.unread };
-    for group in said.groups.iter().filter_map(|(_, entity)| entity.value.as_ref()) {
-        linker.check_group(group, &said.managed);
+fn link(all: &All<'_>, options: &Options, linker: &mut Linker) -> Snapshot {
+    for (_, mark, group) in all.groups.values() {
+        linker.check_group(group, mark.document, &all.managed);
     }
     let mut users: HashMap<Box<str>, Identity> = HashMap::new();
-    for (_, _, carrier) in said.users.into_values() {
-        let user = linker.identity(carrier, &said.groups, &said.managed);
+    for (_, mark, carrier) in all.users.values() {
+        let user = linker.identity(carrier, mark.document, &all.groups, &all.managed);
         users.insert(user.arn.clone(), user);
     }
     let mut roles = HashMap::new();
-    for (_, _, carrier) in said.roles.into_values() {
-        let role = linker.identity(carrier, &said.groups, &said.managed);
+    for (_, mark, carrier) in all.roles.values() {
+        let role = linker.identity(carrier, mark.document, &all.groups, &all.managed);
         roles.insert((role.account, role.name.clone()), role);
     }
-    let grants = linker.grants(said.grants, &said.keys);
-    let (keys, aliases) = linker.keys(said.keys, said.aliases);
+    let grants = linker.grants(&all.grants, &all.keys);
+    let (keys, aliases) = linker.keys(&all.keys, &all.aliases);
+    let endpoints = all.endpoints.values();
     let policies = PolicySet {
         only_region: only_region(&keys),
         keys,
@@ -108,42 +121,37 @@ fn link(
         user_arns: Linker::user_arns(&users),
         users,
         roles,
-        described_accounts: said.described_accounts,
-        organization: said
-            .organization
-            .into_values()
-            .next()
-            .map(|(_, _, organization)| organization),
-        endpoints: said.endpoints.into_values().map(|(id, _, policy)| (id, policy)).collect(),
+        described_accounts: all.described_accounts.clone(),
+        organization: all.organization.values().next().map(|(_, _, found)| found.clone()),
+        endpoints: endpoints.map(|(id, _, policy)| (id.into(), Arc::clone(policy))).collect(),
         evaluation: options.evaluation.clone(),
         default_region: options.default_region.clone(),
-        revision: said.fingerprints.revision(),
+        revision: revision::revision(all.fingerprints.clone()),
     };
     let grants = Grants { documents: Arc::new(grants), live: LiveGrants::default() };
-    let snapshot = Snapshot { policies: Arc::new(policies), grants };
-    (snapshot, said.assertions, problems)
+    Snapshot { policies: Arc::new(policies), grants }
 }
 
 /// The Region of all keys, when it is one.
 fn only_region(keys: &HashMap<Box<str>, Key>) -> Option<Box<str>> {
-    let regions: HashSet<&str> = keys.values().map(Key::region).collect();
+    let regions: HashSet<&str> = keys.values().map(|key| key.region()).collect();
     let mut regions = regions.into_iter();
     regions.next().filter(|_| regions.next().is_none()).map(Into::into)
 }
 
 /// Whether the set holds what it must.
-fn check_parts(said: &mut Said, options: &Options) {
-    let present = |said: &Said, part| match part {
-        Part::Keys => !said.keys.is_empty(),
-        Part::Aliases => !said.aliases.is_empty(),
-        Part::Grants => !said.grants.is_empty(),
+fn check_parts(all: &All<'_>, options: &Options, linker: &mut Linker) {
+    let present = |part| match part {
+        Part::Keys => !all.keys.is_empty(),
+        Part::Aliases => !all.aliases.is_empty(),
+        Part::Grants => !all.grants.is_empty(),
         Part::Iam => {
-            let principals = said.users.is_empty() && said.roles.is_empty();
-            !(principals && said.groups.is_empty() && said.managed.is_empty())
+            let principals = all.users.is_empty() && all.roles.is_empty();
+            !(principals && all.groups.is_empty() && all.managed.is_empty())
         }
-        Part::Organization => !said.organization.is_empty(),
-        Part::Endpoints => !said.endpoints.is_empty(),
-        Part::Assertions => !said.assertions.is_empty(),
+        Part::Organization => !all.organization.is_empty(),
+        Part::Endpoints => !all.endpoints.is_empty(),
+        Part::Assertions => !all.assertions.is_empty(),
     };
     for name in &options.require {
         let problem = match Part::from_name(name) {
@@ -152,18 +160,20 @@ fn check_parts(said: &mut Said, options: &Options) {
                 format!("`policies.require` names `{name}`, which is no part of a set"),
             )
             .help(format!("parts are {}", Part::ALL.map(Part::name).join(", "))),
-            Some(part) if !said.unread && !present(said, part) => {
+            Some(part) if !linker.unread && !present(part) => {
                 Problem::error("missing-part", format!("the set has lost its part `{name}`"))
                     .help("`policies.require` names it: add it, or require it no longer")
             }
             Some(_) => continue,
         };
-        said.problems.push(problem);
+        linker.problems.push(problem);
     }
-    let refused = said.problems.iter().any(|problem| problem.severity == Severity::Error);
-    if !options.allow_empty && !refused && !Part::ALL.into_iter().any(|part| present(said, part)) {
+    let errs = |problem: &Problem| problem.severity == Severity::Error;
+    let refused = linker.problems.iter().any(errs)
+        || linker.unplaced.iter().any(|unplaced| errs(&unplaced.problem));
+    if !options.allow_empty && !refused && !Part::ALL.into_iter().any(present) {
         let problem = Problem::error("empty-set", "the set describes nothing")
             .help("add documents, or allow an empty set with `--allow-empty`");
-        said.problems.push(problem);
+        linker.problems.push(problem);
     }
 }

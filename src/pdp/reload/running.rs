@@ -294,7 +294,7 @@ mod tests {
     use crate::engine::snapshot::build::Built;
     use crate::engine::term::time::Timestamp;
     use crate::pdp::live::Live;
-    use crate::pdp::load::Loader;
+    use crate::pdp::load::{Documents, Loader};
     use crate::pdp::reload::{Follower, Following, Policies};
     use crate::pdp::status::{Active, MaxStaleness, Origin, State, Status, WhenStale};
     use crate::store::directory::Scope;
@@ -308,7 +308,7 @@ mod tests {
     fn followed(folder: &Path, fails: &Arc<AtomicBool>) -> (Arc<Policies>, Arc<Live>) {
         let mut loader = Loader::new(folder, Options::default());
         let mut watch = Watch::off();
-        let good = |_: &Built| Vec::new();
+        let good = |_: &Built, _: Documents<'_>| Vec::new();
         let built = loader.load(&Scope::Stamps, &mut watch, &good).unwrap().unwrap();
         let live = Arc::new(Live::new(built.snapshot.clone()));
         let active = Active::new(&built, 1, Origin::Source, Timestamp::new(0, 0));
@@ -318,7 +318,7 @@ mod tests {
             loader,
             watch,
             live: Arc::clone(&live),
-            verify: Box::new(move |_| {
+            verify: Box::new(move |_, _| {
                 assert!(!fails.load(Ordering::Relaxed), "a bug");
                 Vec::new()
             }),

@@ -58,6 +58,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether the file has the same text, for all that its stamp may say.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+
     /// Whether the file at this path has the stamp that it had.
     pub(super) fn is_as_it_was(&self, path: &Path) -> bool {
         std::fs::symlink_metadata(path).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)

@@ -98,7 +98,7 @@ impl Reading<'_> {
 
     fn alias(&mut self, item: &Json<'_>, arn: &str, target: &str) {
         let digest = digest(format!("alias {arn} {target}").as_bytes());
-        self.said.fingerprints.add(digest);
+        self.said.fingerprints.push(digest);
         let target: Target = target.into();
         self.add(|said| &mut said.aliases, ("alias", arn), arn, (digest, item.span), Some(target));
     }

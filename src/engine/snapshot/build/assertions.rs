@@ -27,7 +27,7 @@ impl Reading<'_> {
         let Some(name) = self.required_text(item, "name") else { return };
         let mut canonical = Vec::new();
         item.canonical(&mut canonical);
-        self.said.fingerprints.add(digest(&[b"assertion ", canonical.as_slice()].concat()));
+        self.said.fingerprints.push(digest(&[b"assertion ", canonical.as_slice()].concat()));
         let assertion = Assertion {
             name: name.into(),
             place: self.source.place(item.span),

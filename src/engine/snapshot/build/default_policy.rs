@@ -24,6 +24,6 @@ impl Reading<'_> {
         let source = Source::new("default key policy".into(), &text);
         let problems = &mut self.said.problems;
         let json = read(&source, &self.options.limits, problems)?;
-        self.said.policies.compiled(PolicyKind::Key, &json, &source, digest_of(&json), problems)
+        self.interned.compiled(PolicyKind::Key, &json, &source, digest_of(&json), problems)
     }
 }

@@ -1,4 +1,6 @@
-//! What the documents describe, each thing once.
+//! What documents describe, each thing once.
+
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -6,26 +8,20 @@ use hashbrown::hash_map::Entry;
 use super::revision::Digest;
 use crate::engine::json::Span;
 
-/// A place in one of the documents, to be shown if need be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// Which document.
-    pub(super) document: usize,
-    /// Where in it.
-    pub(super) span: Span,
-}
-
-/// Things of one kind by identity.
+/// Things of one kind by identity, while a document is read.
 #[derive(Debug)]
-pub(super) struct Entities<T>(HashMap<Box<str>, Entity<T>>);
+pub(super) struct Entities<T>(HashMap<Arc<str>, Entity<T>>);
+
+/// Things of one kind by identity, sorted: what a document says of them.
+pub(super) type Things<T> = Box<[(Arc<str>, Entity<T>)]>;
 
 /// One thing.
 #[derive(Debug)]
 pub(super) struct Entity<T> {
     /// Of its content.
     digest: Digest,
-    /// Where it was described first.
-    pub(super) mark: Mark,
+    /// Where in its document it was described first.
+    pub(super) span: Span,
     /// `None` when the description has errors.
     pub(super) value: Option<T>,
 }
@@ -43,21 +39,16 @@ impl<T> Entities<T> {
         &mut self,
         id: &str,
         digest: Digest,
-        mark: Mark,
+        span: Span,
         value: Option<T>,
-    ) -> Option<Mark> {
+    ) -> Option<Span> {
         match self.0.entry(id.into()) {
             Entry::Vacant(entry) => {
-                entry.insert(Entity { digest, mark, value });
+                entry.insert(Entity { digest, span, value });
                 None
             }
-            Entry::Occupied(entry) => (entry.get().digest != digest).then_some(entry.get().mark),
+            Entry::Occupied(entry) => (entry.get().digest != digest).then_some(entry.get().span),
         }
-    }
-
-    /// The thing with this identity.
-    pub(super) fn get(&self, id: &str) -> Option<&Entity<T>> {
-        self.0.get(id)
     }
 
     /// Whether there are none.
@@ -65,13 +56,83 @@ impl<T> Entities<T> {
         self.0.is_empty()
     }
 
-    /// All of them with their identities.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Entity<T>)> {
-        self.0.iter().map(|(id, entity)| (&**id, entity))
+    /// All of them.
+    pub(super) fn into_things(self) -> Things<T> {
+        let mut things: Vec<_> = self.0.into_iter().collect();
+        things.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        things.into()
+    }
+}
+
+/// A place in one of the documents, to be shown if need be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Which document.
+    pub(super) document: usize,
+    /// Where in it.
+    pub(super) span: Span,
+}
+
+/// Things of one kind by identity, of all documents.
+#[derive(Debug)]
+pub(super) struct Merged<'p, T>(HashMap<&'p str, (usize, &'p Entity<T>)>);
+
+impl<T> Default for Merged<'_, T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<'p, T> Merged<'p, T> {
+    /// Adds what a document says. Each thing that an earlier document describes otherwise is told:
+    /// where it is described first, and where now.
+    pub(super) fn add(
+        &mut self,
+        document: usize,
+        things: &'p Things<T>,
+        mut differs: impl FnMut(&str, Mark, Mark),
+    ) {
+        for (id, entity) in things {
+            match self.0.entry(&**id) {
+                Entry::Vacant(entry) => {
+                    entry.insert((document, entity));
+                }
+                Entry::Occupied(entry) => {
+                    let (first, before) = *entry.get();
+                    if before.digest != entity.digest {
+                        let first = Mark { document: first, span: before.span };
+                        differs(id, first, Mark { document, span: entity.span });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The thing with this identity.
+    pub(super) fn get(&self, id: &str) -> Option<&'p Entity<T>> {
+        self.0.get(id).map(|(_, entity)| *entity)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The identities of all of them.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &'p str> {
+        self.0.keys().copied()
     }
 
     /// All of them that have no errors, with identities and places.
-    pub(super) fn into_values(self) -> impl Iterator<Item = (Box<str>, Mark, T)> {
-        self.0.into_iter().filter_map(|(id, entity)| Some((id, entity.mark, entity.value?)))
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'p str, Mark, &'p T)> {
+        self.0.iter().filter_map(|(id, (document, entity))| {
+            let mark = Mark { document: *document, span: entity.span };
+            Some((*id, mark, entity.value.as_ref()?))
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Grants, as `list-grants` prints them.
 
+use super::policies::Interned;
 use super::reading::{Reading, Said};
 use super::revision::{Holds, PolicyDigests};
 use super::usage::instant;
@@ -33,11 +34,11 @@ pub fn grant(name: &str, text: &str) -> Result<Grant, Problems> {
     let options = Options::default();
     let mut said = Said::default();
     let json = read(&source, &options.limits, &mut said.problems);
+    let interned = Interned::default();
     let grant = json.filter(|json| json.as_object().is_some()).and_then(|json| {
-        let sources = std::slice::from_ref(&source);
         let (said, digests) = (&mut said, PolicyDigests::default());
-        let mut reading =
-            Reading { sources, document: 0, source: &source, options: &options, said, digests };
+        let (source, options, interned) = (&source, &options, &interned);
+        let mut reading = Reading { source, options, interned, said, digests };
         let key_arn = reading.key_of_grant(&json, None)?;
         let id = reading.required_text(&json, "GrantId")?;
         reading.grant(&json, &key_arn, id)

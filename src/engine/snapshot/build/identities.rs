@@ -1,11 +1,10 @@
 //! IAM users, groups and roles, as `get-account-authorization-details` prints them.
 
-use super::entities::Mark;
 use super::reading::Reading;
 use super::revision::Holds;
 use super::sizes::Counted;
 use super::tags::Case;
-use crate::engine::json::Json;
+use crate::engine::json::{Json, Span};
 use crate::engine::policy::PolicyKind;
 use crate::engine::snapshot::{Attached, Identity};
 use crate::engine::term::account::AccountId;
@@ -39,7 +38,7 @@ pub(super) struct Named {
     /// Its name or ARN.
     pub(super) name: Box<str>,
     /// Where it is named.
-    pub(super) mark: Mark,
+    pub(super) span: Span,
 }
 
 /// How IAM writes one kind of entity.
@@ -226,7 +225,7 @@ impl Reading<'_> {
             if self.is_object(policy, "AttachedManagedPolicies")
                 && let Some(arn) = self.required_text(policy, "PolicyArn")
             {
-                attached.push(Named { name: arn.into(), mark: self.mark(policy.span) });
+                attached.push(Named { name: arn.into(), span: policy.span });
             }
         }
         attached
@@ -238,14 +237,14 @@ impl Reading<'_> {
             return None;
         }
         let arn = self.required_text(json, "PermissionsBoundaryArn")?;
-        Some(Named { name: arn.into(), mark: self.mark(json.span) })
+        Some(Named { name: arn.into(), span: json.span })
     }
 
     fn group_names(&mut self, item: &Json<'_>) -> Vec<Named> {
         let mut groups = Vec::new();
         for group in self.list(item, "GroupList") {
             if let Some(name) = self.as_text(group, "GroupList") {
-                groups.push(Named { name: name.into(), mark: self.mark(group.span) });
+                groups.push(Named { name: name.into(), span: group.span });
             }
         }
         groups

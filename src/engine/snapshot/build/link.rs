@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::entities::{Entities, Mark};
+use super::aliases::Target;
+use super::entities::{Mark, Merged};
 use super::identities::{Carrier, Group, Named, identity};
 use super::managed::Managed;
 use crate::engine::grant::Grant;
-use crate::engine::json::Source;
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::grants::documents::DocumentGrants;
 use crate::engine::snapshot::{Attached, Identity, Key};
@@ -20,35 +20,46 @@ use crate::engine::term::account::AccountId;
 const MOST_ALIASES: usize = 50;
 const MOST_GRANTS: usize = 50_000;
 
-type ByArn<T> = HashMap<Box<str>, T>;
+/// Alias ARN to key ARN.
+type Targets = HashMap<Box<str>, Target>;
+
+/// What is wrong between documents, before its place is looked for.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    /// Without place; the message of a conflict without that of the first description.
+    pub(super) problem: Problem,
+    /// Where.
+    pub(super) at: Mark,
+    /// Where the thing is described first, if that is to be told.
+    pub(super) first: Option<Mark>,
+}
 
 /// What is needed to report problems while putting together.
-#[derive(Debug)]
-pub(super) struct Linker<'l> {
-    /// All documents.
-    pub(super) sources: &'l [Source<'l>],
-    /// What is wrong.
-    pub(super) problems: &'l mut Vec<Problem>,
+#[derive(Debug, Default)]
+pub(super) struct Linker {
+    /// What is wrong and has its place.
+    pub(super) problems: Vec<Problem>,
+    /// What is wrong and needs a place.
+    pub(super) unplaced: Vec<Unplaced>,
     /// Whether what is missing may be in a document that could not be read.
     pub(super) unread: bool,
 }
 
-impl Linker<'_> {
-    fn report(&mut self, problem: Problem, mark: Mark) {
-        let place = self.sources.get(mark.document).map(|source| source.place(mark.span));
-        self.problems.push(Problem { place, ..problem });
+impl Linker {
+    fn report(&mut self, problem: Problem, at: Mark) {
+        self.unplaced.push(Unplaced { problem, at, first: None });
     }
 
     /// Keys with the names of their aliases, and aliases by ARN.
     pub(super) fn keys(
         &mut self,
-        keys: Entities<Key>,
-        aliases: Entities<Box<str>>,
-    ) -> (ByArn<Key>, ByArn<Box<str>>) {
-        let mut names: HashMap<Box<str>, Vec<Box<str>>> = HashMap::new();
-        let mut targets = HashMap::new();
-        for (arn, mark, target) in aliases.into_values() {
-            if keys.get(&target).is_none() && !self.unread {
+        keys: &Merged<'_, Key>,
+        aliases: &Merged<'_, Target>,
+    ) -> (HashMap<Box<str>, Key>, Targets) {
+        let mut names: HashMap<&str, Vec<Box<str>>> = HashMap::new();
+        let mut targets = HashMap::with_capacity(aliases.len());
+        for (arn, mark, target) in aliases.values() {
+            if keys.get(target).is_none() && !self.unread {
                 let problem = Problem::warning(
                     "alias-for-unknown-key",
                     format!("the alias `{arn}` is for `{target}`, which the set does not hold"),
@@ -57,12 +68,12 @@ impl Linker<'_> {
                 self.report(problem, mark);
             }
             let name = arn.splitn(6, ':').last().unwrap_or_default();
-            names.entry(target.clone()).or_default().push(name.into());
-            targets.insert(arn, target);
+            names.entry(target).or_default().push(name.into());
+            targets.insert(arn.into(), target.clone());
         }
-        let mut linked = HashMap::new();
-        for (arn, mark, mut key) in keys.into_values() {
-            let mut aliases = names.remove(&arn).unwrap_or_default();
+        let mut linked = HashMap::with_capacity(keys.len());
+        for (arn, mark, key) in keys.values() {
+            let mut aliases = names.remove(arn).unwrap_or_default();
             aliases.sort_unstable();
             if aliases.len() > MOST_ALIASES {
                 let message = format!(
@@ -73,8 +84,8 @@ impl Linker<'_> {
                     .help("KMS refuses to authorize by alias beyond its quota");
                 self.report(problem, mark);
             }
-            key.aliases = aliases.into();
-            linked.insert(arn, key);
+            let key = Key { aliases: aliases.into(), ..key.clone() };
+            linked.insert(key.arn.clone(), key);
         }
         (linked, targets)
     }
@@ -82,18 +93,19 @@ impl Linker<'_> {
     /// Grants on keys of the set.
     pub(super) fn grants(
         &mut self,
-        grants: Entities<Grant>,
-        keys: &Entities<Key>,
+        grants: &Merged<'_, Grant>,
+        keys: &Merged<'_, Key>,
     ) -> DocumentGrants {
         let mut kept: Vec<Grant> = Vec::new();
         let mut tokens: HashSet<Box<str>> = HashSet::new();
         let mut counts: HashMap<Box<str>, (usize, Mark)> = HashMap::new();
-        let mut all: Vec<_> = grants.into_values().collect();
-        all.sort_unstable_by_key(|(_, mark, _)| (mark.document, mark.span.start));
+        let mut all: Vec<_> =
+            grants.values().map(|(_, mark, grant)| (mark, grant.clone())).collect();
+        all.sort_unstable_by_key(|(mark, _)| (mark.document, mark.span.start));
         let mut seen: HashMap<(Box<str>, Box<str>), usize> = HashMap::new();
-        let by_id = all.iter().any(|(_, _, grant)| !grant.key_arn.starts_with("arn:"));
+        let by_id = all.iter().any(|(_, grant)| !grant.key_arn.starts_with("arn:"));
         let arns = if by_id { arns_by_id(keys) } else { HashMap::new() };
-        for (_, mark, mut grant) in all {
+        for (mark, mut grant) in all {
             if let Some(problem) = resolve(&mut grant, &arns) {
                 self.report(problem, mark);
                 continue;
@@ -150,19 +162,20 @@ impl Linker<'_> {
     /// A user or role with all its policies.
     pub(super) fn identity(
         &mut self,
-        carrier: Carrier,
-        groups: &Entities<Group>,
-        managed: &Entities<Managed>,
+        carrier: &Carrier,
+        document: usize,
+        groups: &Merged<'_, Group>,
+        managed: &Merged<'_, Managed>,
     ) -> Identity {
-        let Carrier { identity: mut linked, attached, groups: group_names, boundary } = carrier;
+        let mut linked = carrier.identity.clone();
         let mut policies = std::mem::take(&mut linked.policies).into_vec();
-        self.attach(&attached, managed, &mut policies);
-        for named in &group_names {
+        self.attach(&carrier.attached, document, managed, &mut policies);
+        for named in &carrier.groups {
             let Some(entity) = groups.get(&identity(linked.account, &named.name)) else {
                 self.missing(
                     "group",
                     "missing-group",
-                    named,
+                    (named, document),
                     "the details of the account list all groups",
                 );
                 continue;
@@ -174,33 +187,50 @@ impl Linker<'_> {
                     .extend(group.attached.iter().filter_map(|named| attachable(named, managed)));
             }
         }
-        linked.boundary = boundary.and_then(|named| self.boundary(&named, managed));
+        let boundary = carrier.boundary.as_ref();
+        linked.boundary = boundary.and_then(|named| self.boundary(named, document, managed));
         linked.policies = policies.into();
         linked
     }
 
     /// Reports managed policies that groups name and the set lacks.
-    pub(super) fn check_group(&mut self, group: &Group, managed: &Entities<Managed>) {
-        self.attach(&group.attached, managed, &mut Vec::new());
+    pub(super) fn check_group(
+        &mut self,
+        group: &Group,
+        document: usize,
+        managed: &Merged<'_, Managed>,
+    ) {
+        self.attach(&group.attached, document, managed, &mut Vec::new());
     }
 
     fn attach(
         &mut self,
         attached: &[Named],
-        managed: &Entities<Managed>,
+        document: usize,
+        managed: &Merged<'_, Managed>,
         policies: &mut Vec<Attached>,
     ) {
         for named in attached {
             if managed.get(&named.name).is_none() {
-                self.missing("managed policy", "missing-policy", named, MANAGED_HELP);
+                self.missing("managed policy", "missing-policy", (named, document), MANAGED_HELP);
             }
             policies.extend(attachable(named, managed));
         }
     }
 
-    fn boundary(&mut self, named: &Named, managed: &Entities<Managed>) -> Option<Attached> {
+    fn boundary(
+        &mut self,
+        named: &Named,
+        document: usize,
+        managed: &Merged<'_, Managed>,
+    ) -> Option<Attached> {
         let Some(entity) = managed.get(&named.name) else {
-            self.missing("permissions boundary", "missing-boundary", named, MANAGED_HELP);
+            self.missing(
+                "permissions boundary",
+                "missing-boundary",
+                (named, document),
+                MANAGED_HELP,
+            );
             return None;
         };
         let policy = entity.value.as_ref()?;
@@ -215,12 +245,19 @@ impl Linker<'_> {
         }
     }
 
-    fn missing(&mut self, kind: &str, code: &'static str, named: &Named, help: &str) {
+    fn missing(
+        &mut self,
+        kind: &str,
+        code: &'static str,
+        (named, document): (&Named, usize),
+        help: &str,
+    ) {
         if self.unread {
             return;
         }
         let message = format!("the {kind} `{}` is not in the set", named.name);
-        self.report(Problem::error(code, message).help(help), named.mark);
+        let at = Mark { document, span: named.span };
+        self.report(Problem::error(code, message).help(help), at);
     }
 
     /// Accounts and names of users, to their ARNs.
@@ -232,9 +269,9 @@ impl Linker<'_> {
 }
 
 /// The ARNs of the keys by their ids; `None` where several keys have the id.
-fn arns_by_id(keys: &Entities<Key>) -> HashMap<&str, Option<&str>> {
+fn arns_by_id<'p>(keys: &Merged<'p, Key>) -> HashMap<&'p str, Option<&'p str>> {
     let mut arns: HashMap<&str, Option<&str>> = HashMap::new();
-    for (arn, _) in keys.iter() {
+    for arn in keys.ids() {
         let id = arn.rsplit('/').next().unwrap_or(arn);
         arns.entry(id).and_modify(|known| *known = None).or_insert(Some(arn));
     }
@@ -269,7 +306,7 @@ fn resolve(grant: &mut Grant, arns: &HashMap<&str, Option<&str>>) -> Option<Prob
     }
 }
 
-fn attachable(named: &Named, managed: &Entities<Managed>) -> Option<Attached> {
+fn attachable(named: &Named, managed: &Merged<'_, Managed>) -> Option<Attached> {
     let policy = managed.get(&named.name)?.value.as_ref()?;
     Some(Attached { id: Arc::clone(&policy.arn), policy: Arc::clone(&policy.identity) })
 }

@@ -197,8 +197,8 @@ impl Reading<'_> {
         let policy = self.policy(kind, "Content", content)?;
         let label = id.or(name)?;
         if let Some(id) = id {
-            // Compiled policies are shared, so that equal ones are one and the same.
-            let content = digest(&(Arc::as_ptr(&policy) as usize).to_ne_bytes());
+            let content = self.digests.of(content, &self.options.limits);
+            let content = digest(&[format!("{kind:?}").as_bytes(), content.as_slice()].concat());
             let thing = format!("{} {id}", kind.in_words());
             let named = (kind.in_words(), id);
             self.add(

@@ -1,6 +1,6 @@
 //! Policies of a set: as objects, texts or percent-encoded texts; each compiled once and shared.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashMap;
 
@@ -10,40 +10,71 @@ use crate::engine::json::{Encoding, Json, Source, Value, read};
 use crate::engine::policy::{Policy, PolicyKind, compile};
 use crate::engine::problem::Problem;
 
-/// Compiled policies by kind and content.
+/// Compiled policies by kind and content, each once for all documents that carry it, now and
+/// later. A policy that nobody carries any more is forgotten.
 #[derive(Debug, Default)]
-pub(super) struct Policies(HashMap<(PolicyKind, Digest), Compiled>);
+pub struct Interned(Mutex<Table>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Table {
+    compiled: HashMap<(PolicyKind, Digest), Compiled>,
+    /// How many may be there before those that are carried no more are looked for.
+    roomy: usize,
+}
+
+#[derive(Clone, Debug)]
 struct Compiled {
-    policy: Arc<Policy>,
+    policy: Weak<Policy>,
     /// Whether there were warnings: they are told for every place.
     warned: bool,
 }
 
-impl Policies {
+/// Compiled policies before the first look for those that are carried no more.
+const ROOM: usize = 1024;
+
+impl Interned {
     /// The compiled policy; compiles it unless an equal one was compiled before.
     pub(super) fn compiled(
-        &mut self,
+        &self,
         kind: PolicyKind,
         json: &Json<'_>,
         source: &Source<'_>,
         digest: Digest,
         problems: &mut Vec<Problem>,
     ) -> Option<Arc<Policy>> {
-        let before = self.0.get(&(kind, digest));
-        if let Some(Compiled { policy, warned: false }) = before {
+        let before = self.table().compiled.get(&(kind, digest)).cloned();
+        let known = before.as_ref().and_then(|compiled| compiled.policy.upgrade());
+        if let (Some(policy), Some(Compiled { warned: false, .. })) = (&known, &before) {
             return Some(Arc::clone(policy));
         }
         let problems_before = problems.len();
         let policy = compile(kind, json, source, problems)?;
-        if let Some(Compiled { policy, .. }) = before {
-            return Some(Arc::clone(policy));
+        let warned = problems.len() > problems_before;
+        if let Some(policy) = known {
+            return Some(policy);
+        }
+        Some(self.table().insert((kind, digest), policy, warned))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // What it protects is whole after every statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// The compiled policy, or the one that another thread compiled meanwhile.
+    fn insert(&mut self, key: (PolicyKind, Digest), policy: Policy, warned: bool) -> Arc<Policy> {
+        if let Some(policy) = self.compiled.get(&key).and_then(|known| known.policy.upgrade()) {
+            return policy;
+        }
+        if self.compiled.len() >= self.roomy.max(ROOM) {
+            self.compiled.retain(|_, known| known.policy.strong_count() > 0);
+            self.roomy = self.compiled.len() * 2;
         }
         let policy = Arc::new(policy);
-        let warned = problems.len() > problems_before;
-        self.0.insert((kind, digest), Compiled { policy: Arc::clone(&policy), warned });
-        Some(policy)
+        self.compiled.insert(key, Compiled { policy: Arc::downgrade(&policy), warned });
+        policy
     }
 }
 
@@ -59,13 +90,7 @@ impl Reading<'_> {
             Value::Object(_) => {
                 let digest = digest_of(json);
                 self.digests.remember(json, digest);
-                self.said.policies.compiled(
-                    kind,
-                    json,
-                    self.source,
-                    digest,
-                    &mut self.said.problems,
-                )
+                self.interned.compiled(kind, json, self.source, digest, &mut self.said.problems)
             }
             Value::Text(text) => self.policy_in_text(kind, name, json, text),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) => {
@@ -96,7 +121,7 @@ impl Reading<'_> {
         let policy = read(&source, &self.options.limits, &mut self.said.problems)?;
         let digest = digest_of(&policy);
         self.digests.remember(json, digest);
-        self.said.policies.compiled(kind, &policy, &source, digest, &mut self.said.problems)
+        self.interned.compiled(kind, &policy, &source, digest, &mut self.said.problems)
     }
 }
 

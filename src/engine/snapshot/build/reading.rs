@@ -5,11 +5,11 @@ use hashbrown::HashSet;
 use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
-use super::entities::{Entities, Mark};
+use super::entities::Entities;
 use super::identities::{Carrier, Group};
 use super::managed::Managed;
-use super::policies::Policies;
-use super::revision::{Digest, Fingerprints, Holds, PolicyDigests};
+use super::policies::Interned;
+use super::revision::{Digest, Holds, PolicyDigests};
 use crate::engine::snapshot::organization::Organization;
 
 use crate::engine::bundle::Options;
@@ -19,7 +19,7 @@ use crate::engine::problem::{Problem, Severity};
 use crate::engine::snapshot::Key;
 use crate::engine::term::account::AccountId;
 
-/// What the documents said, before it is put together.
+/// What a document said, before it is put together with others.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     /// By ARN.
@@ -46,28 +46,31 @@ pub(super) struct Said {
     pub(super) assertions: Vec<Assertion>,
     /// Accounts with IAM details.
     pub(super) described_accounts: HashSet<AccountId>,
-    /// Compiled policies, each once.
-    pub(super) policies: Policies,
     /// Of the content.
-    pub(super) fingerprints: Fingerprints,
+    pub(super) fingerprints: Vec<Digest>,
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
     /// Whether a document could not be read: what seems to be missing may be in it.
     pub(super) unread: bool,
 }
 
+/// A thing that is described twice and differently.
+pub(super) fn conflict(what: &str, first: &str) -> Problem {
+    let message = format!("the {what} is described twice and differently, first at {first}");
+    Problem::error("conflicting-documents", message)
+        .help("keep one description, or make them equal")
+}
+
 /// A document while it is read.
 #[derive(Debug)]
 pub(super) struct Reading<'r> {
-    /// All documents.
-    pub(super) sources: &'r [Source<'r>],
-    /// Number of this document.
-    pub(super) document: usize,
     /// This document.
     pub(super) source: &'r Source<'r>,
     /// How it is read.
     pub(super) options: &'r Options,
-    /// What this and earlier documents said.
+    /// Compiled policies, each once.
+    pub(super) interned: &'r Interned,
+    /// What it said so far.
     pub(super) said: &'r mut Said,
     /// Fingerprints of the policies of this document.
     pub(super) digests: PolicyDigests,
@@ -105,11 +108,6 @@ impl Reading<'_> {
         self.said.problems.iter().skip(count).all(|problem| problem.severity == Severity::Warning)
     }
 
-    /// A span of this document.
-    pub(super) fn mark(&self, span: Span) -> Mark {
-        Mark { document: self.document, span }
-    }
-
     /// Fingerprint of a thing, taken into the revision.
     pub(super) fn fingerprint(
         &mut self,
@@ -120,7 +118,7 @@ impl Reading<'_> {
         holds: Holds,
     ) -> Digest {
         let digest = self.digests.of_thing(kind, id, json, counts, (holds, &self.options.limits));
-        self.said.fingerprints.add(digest);
+        self.said.fingerprints.push(digest);
         digest
     }
 
@@ -133,18 +131,10 @@ impl Reading<'_> {
         (digest, span): (Digest, Span),
         value: Option<T>,
     ) {
-        let mark = self.mark(span);
-        let Some(before) = among(self.said).add(id, digest, mark, value) else { return };
-        let Some(source) = self.sources.get(before.document) else { return };
-        let first = source.place(before.span);
-        let message =
-            format!("the {kind} `{name}` is described twice and differently, first at {first}");
-        self.error(
-            "conflicting-documents",
-            message,
-            "keep one description, or make them equal",
-            span,
-        );
+        let Some(before) = among(self.said).add(id, digest, span, value) else { return };
+        let first = self.source.place(before).to_string();
+        let problem = conflict(&format!("{kind} `{name}`"), &first);
+        self.said.problems.push(problem.at(self.source.place(span)));
     }
 
     /// A member; `null` is absence.

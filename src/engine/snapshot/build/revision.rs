@@ -65,7 +65,8 @@ impl PolicyDigests {
         self.0.insert(json.span.start, digest);
     }
 
-    fn of(&self, json: &Json<'_>, limits: &Limits) -> Digest {
+    /// Fingerprint of a policy, as an object or as a text.
+    pub(super) fn of(&self, json: &Json<'_>, limits: &Limits) -> Digest {
         let known = self.0.get(&json.span.start).copied();
         known.or_else(|| digest_in_text(json.as_text()?, limits)).unwrap_or_else(|| digest_of(json))
     }
@@ -138,25 +139,15 @@ pub(super) fn decoded(text: &str) -> Option<(Encoding, std::borrow::Cow<'_, str>
     Some((Encoding::Plain, text.into()))
 }
 
-/// Fingerprints of all things of a set.
-#[derive(Debug, Default)]
-pub(super) struct Fingerprints(Vec<Digest>);
-
-impl Fingerprints {
-    /// Adds a thing.
-    pub(super) fn add(&mut self, digest: Digest) {
-        self.0.push(digest);
+/// The revision of things with these fingerprints: their order does not matter, nor how often each
+/// is there.
+pub(super) fn revision(mut fingerprints: Vec<Digest>) -> Arc<str> {
+    fingerprints.sort_unstable();
+    fingerprints.dedup();
+    let mut hash = Sha256::new();
+    for digest in &fingerprints {
+        hash.update(digest);
     }
-
-    /// The revision: the order of things does not matter, nor how often each is there.
-    pub(super) fn revision(mut self) -> Arc<str> {
-        self.0.sort_unstable();
-        self.0.dedup();
-        let mut hash = Sha256::new();
-        for digest in &self.0 {
-            hash.update(digest);
-        }
-        let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{digits}").into()
-    }
+    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}").into()
 }
