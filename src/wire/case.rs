@@ -23,6 +23,9 @@ use crate::engine::term::time::Timestamp;
 /// Bounds of a line.
 const LIMITS: Limits = Limits { document_bytes: 64 * 1024 * 1024, depth: 128 };
 
+/// The members that a case is read from; others are ignored.
+const MEMBERS: [&str; 6] = ["contextOverrides", "documents", "id", "now", "options", "request"];
+
 /// A case, read.
 pub struct Case {
     /// What it asks.
@@ -88,6 +91,14 @@ pub fn read(json: &Json<'_>, source: &Source<'_>, now: Timestamp) -> Result<Case
     if json.as_object().is_none() {
         return Err(Refusal::case("a case is a JSON object"));
     }
+    for member in json.as_object().unwrap_or_default() {
+        let misspelt =
+            |known: &&&str| member.name != **known && member.name.eq_ignore_ascii_case(known);
+        if let Some(known) = MEMBERS.iter().find(misspelt) {
+            let message = format!("`{}` is not `{known}`: the case of names counts", member.name);
+            return Err(Refusal::case(message));
+        }
+    }
     let now = match json.member("now").map(Json::as_text) {
         None => now,
         Some(Some(text)) => Timestamp::parse(text)
@@ -129,7 +140,9 @@ fn overrides(json: &Json<'_>) -> Result<Vec<Override>, Refusal> {
     };
     let one = |member: &Member<'_>| {
         if !has_form(&member.name) {
-            return Err(bad(&member.name));
+            let field = format!("contextOverrides[\"{}\"]", member.name);
+            let message = "it is no condition key: expected the form `prefix:name`";
+            return Err(Refusal::Request(InvalidRequest::new(field, message)));
         }
         let value = if member.value.is_null() {
             OverrideValue::Absent

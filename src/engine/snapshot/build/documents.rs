@@ -38,6 +38,10 @@ impl Reading<'_> {
             let message = format!("the document has no member that says what it describes{hint}");
             return self.unknown_document(message, &json);
         }
+        for name in MEMBERS {
+            // Any of them may be misspelt beside another that is not.
+            self.member(&json, name);
+        }
         self.check_complete(&json);
         self.things(&json);
     }
@@ -94,7 +98,8 @@ impl Reading<'_> {
                 self.truncated(json, name);
             }
         }
-        if json.member("NextToken").and_then(Json::as_text).is_some_and(|token| !token.is_empty()) {
+        let token = self.member(json, "NextToken").and_then(Json::as_text);
+        if token.is_some_and(|token| !token.is_empty()) {
             self.truncated(json, "NextToken");
         }
     }

@@ -13,6 +13,7 @@ use crate::engine::problem::{Problem, Problems};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
 use crate::engine::term::key_id::KeyId;
+use crate::engine::term::partition::{Partition, partition_of};
 use crate::engine::term::principal::is_service;
 
 /// Pairs in a constraint, and characters of a value.
@@ -118,7 +119,7 @@ impl Reading<'_> {
                 item.span,
             );
         }
-        let issuing_account = self.issuing_account(item);
+        let issuing_account = self.issuing_account(item, key_arn);
         let name = self.text(item, "Name");
         let token = self.text(item, "GrantToken");
         let states = ["active", "pending"];
@@ -207,7 +208,8 @@ impl Reading<'_> {
             return none;
         }
         for member in json.as_object().unwrap_or_default() {
-            if !CONSTRAINTS.contains(&&*member.name) {
+            let known = |known: &&str| member.name.eq_ignore_ascii_case(known);
+            if !CONSTRAINTS.iter().any(known) {
                 let message = format!("unknown constraint `{}`", member.name);
                 let help = format!(
                     "a constraint that is not understood cannot be kept; known: {}",
@@ -274,10 +276,16 @@ impl Reading<'_> {
         self.warning("constraint-too-large", message, "KMS does not create such grants", span);
     }
 
-    /// The account from which the grant was created: its root ARN, or its id.
-    fn issuing_account(&mut self, item: &Json<'_>) -> Option<AccountId> {
+    /// The account from which the grant was created: its root ARN, of the key's partition, or its
+    /// id.
+    fn issuing_account(&mut self, item: &Json<'_>, key_arn: &str) -> Option<AccountId> {
         let text = self.text(item, "IssuingAccount")?;
-        if let Ok(PrincipalPattern::Account(account)) = PrincipalPattern::aws(text) {
+        let of_key = |named: &Partition| {
+            partition_of(key_arn).is_none_or(|partition| partition == named.as_str())
+        };
+        if let Ok(PrincipalPattern::Account(account, partition)) = PrincipalPattern::aws(text)
+            && partition.as_ref().is_none_or(of_key)
+        {
             return Some(account);
         }
         let message = format!("`IssuingAccount` is `{text}`, which is no account");

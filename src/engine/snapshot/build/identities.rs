@@ -9,6 +9,7 @@ use crate::engine::policy::PolicyKind;
 use crate::engine::snapshot::{Attached, Identity};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
+use crate::engine::term::partition::partition_of;
 
 /// A user or role, and the names of what else it carries.
 #[derive(Debug)]
@@ -86,6 +87,11 @@ const GROUP: Shape = Shape {
 /// Source: IAM User Guide, "Create a service-linked role".
 const SERVICE_LINKED: &str = "role/aws-service-role/";
 
+/// Partition, account and name of a group, as one text: users are in groups of their own partition.
+pub(super) fn group_identity(arn: &str, account: AccountId, name: &str) -> String {
+    format!("{} {account}/{name}", partition_of(arn).unwrap_or_default())
+}
+
 /// Account and name, as one text.
 pub(super) fn identity(account: AccountId, name: &str) -> String {
     format!("{account}/{name}")
@@ -139,7 +145,7 @@ impl Reading<'_> {
         let group = Some(group).filter(|_| self.no_error_since(errors));
         let Some((arn, account, name)) = who else { return };
         let digest = self.fingerprint("group", arn.text, item, |_| true, Holds::Policies);
-        let id = identity(account, name);
+        let id = group_identity(arn.text, account, name);
         self.add(|said| &mut said.groups, ("group", arn.text), &id, (digest, item.span), group);
     }
 

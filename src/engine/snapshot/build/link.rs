@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::aliases::Target;
 use super::entities::{Mark, Merged};
-use super::identities::{Carrier, Group, Named, identity};
+use super::identities::{Carrier, Group, Named, group_identity};
 use super::managed::Managed;
 use crate::engine::grant::Grant;
 use crate::engine::problem::Problem;
@@ -171,7 +171,9 @@ impl Linker {
         let mut policies = std::mem::take(&mut linked.policies).into_vec();
         self.attach(&carrier.attached, document, managed, &mut policies);
         for named in &carrier.groups {
-            let Some(entity) = groups.get(&identity(linked.account, &named.name)) else {
+            let Some(entity) =
+                groups.get(&group_identity(&linked.arn, linked.account, &named.name))
+            else {
                 self.missing(
                     "group",
                     "missing-group",

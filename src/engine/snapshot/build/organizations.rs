@@ -144,7 +144,8 @@ impl Reading<'_> {
     /// What is attached to a root, organizational unit or account itself.
     fn level(&mut self, json: &Json<'_>) -> Level {
         for member in json.as_object().unwrap_or_default() {
-            if !MEMBERS.contains(&&*member.name) {
+            let known = |known: &&str| member.name.eq_ignore_ascii_case(known);
+            if !MEMBERS.iter().any(known) {
                 let message = format!("unknown member `{}`, ignored", member.name);
                 let help = format!("known members: {}", MEMBERS.join(", "));
                 self.warning("unknown-member", message, &help, member.name_span);
@@ -171,6 +172,7 @@ impl Reading<'_> {
         name: &str,
         kind: PolicyKind,
     ) -> Option<Arc<[Attached]>> {
+        self.member(json, name);
         let json = json.member(name)?;
         let Some(items) = json.as_list() else {
             self.wrong_type(json, name, "a list of policies");

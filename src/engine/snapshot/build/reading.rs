@@ -14,7 +14,7 @@ use crate::engine::snapshot::organization::Organization;
 
 use crate::engine::bundle::Options;
 use crate::engine::grant::Grant;
-use crate::engine::json::{Json, Source, Span};
+use crate::engine::json::{Json, Member, Source, Span};
 use crate::engine::problem::{Problem, Severity};
 use crate::engine::snapshot::Key;
 use crate::engine::term::account::AccountId;
@@ -50,6 +50,8 @@ pub(super) struct Said {
     pub(super) fingerprints: Vec<Digest>,
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
+    /// Where members begin whose names are right but for their case.
+    pub(super) misspelt: HashSet<usize>,
     /// Whether a document could not be read: what seems to be missing may be in it.
     pub(super) unread: bool,
 }
@@ -137,9 +139,31 @@ impl Reading<'_> {
         self.said.problems.push(problem.at(self.source.place(span)));
     }
 
-    /// A member; `null` is absence.
-    pub(super) fn member<'j, 'a>(&self, object: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>> {
-        object.member(name).filter(|json| !json.is_null())
+    /// A member; `null` is absence. One whose name differs in case alone would be ignored, and with
+    /// it perhaps a limit: it is refused.
+    pub(super) fn member<'j, 'a>(
+        &mut self,
+        object: &'j Json<'a>,
+        name: &str,
+    ) -> Option<&'j Json<'a>> {
+        let mut found = None;
+        for member in object.as_object().unwrap_or_default() {
+            if member.name == name {
+                found = Some(&member.value);
+            } else if member.name.eq_ignore_ascii_case(name) {
+                self.misspelt(member, name);
+            }
+        }
+        found.filter(|json| !json.is_null())
+    }
+
+    fn misspelt(&mut self, member: &Member<'_>, name: &str) {
+        // A member may be asked for more than once.
+        if self.said.misspelt.insert(member.name_span.start) {
+            let message = format!("`{}` is not `{name}`: the case of names counts", member.name);
+            let help = format!("write `{name}`, as the AWS command line prints it");
+            self.error("misspelt-member", message, &help, member.name_span);
+        }
     }
 
     /// A member that must be there.

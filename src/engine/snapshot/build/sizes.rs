@@ -42,22 +42,23 @@ impl Reading<'_> {
             Value::Text(text) => (&**text, true),
             _ => (self.source.slice(json.span), false),
         };
-        let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
-        let Some((start, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return };
-        let message =
-            format!("the character U+{:04X} cannot stand in a key policy", u32::from(found));
-        let help = "KMS takes U+0009, U+000A, U+000D and U+0020 to U+00FF";
+        let Some((start, found)) = text.char_indices().find(|(_, c)| !lawful(*c)) else {
+            if let Some((found, span)) = unlawful_text(json) {
+                self.error(CHARACTERS, unlawful(found), LAWFUL, span);
+            }
+            return;
+        };
         let span = Span { start, end: start + found.len_utf8() };
         if nested {
             let source = Source::nested(self.source, json.span, Encoding::Plain, text);
             let place = source.place(span);
-            self.error("key-policy-characters", message, help, json.span);
+            self.error(CHARACTERS, unlawful(found), LAWFUL, json.span);
             if let Some(last) = self.said.problems.last_mut() {
                 last.place = Some(place);
             }
         } else {
             let (start, end) = (json.span.start + span.start, json.span.start + span.end);
-            self.error("key-policy-characters", message, help, Span { start, end });
+            self.error(CHARACTERS, unlawful(found), LAWFUL, Span { start, end });
         }
     }
 
@@ -115,6 +116,45 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// The code of a character that no key policy can hold.
+const CHARACTERS: &str = "key-policy-characters";
+const LAWFUL: &str = "KMS takes U+0009, U+000A, U+000D and U+0020 to U+00FF";
+
+fn lawful(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{ff}')
+}
+
+fn unlawful(found: char) -> String {
+    format!("the character U+{:04X} cannot stand in a key policy", u32::from(found))
+}
+
+/// The first such character in the names and texts of a policy as an object, where it may stand as
+/// an escape: as a text the policy would hold the character itself.
+fn unlawful_text(json: &Json<'_>) -> Option<(char, Span)> {
+    let mut open = vec![json];
+    while let Some(json) = open.pop() {
+        let in_text = |text: &str, span: Span| {
+            text.chars().find(|character| !lawful(*character)).map(|found| (found, span))
+        };
+        let found = match &json.value {
+            Value::Text(text) => in_text(text, json.span),
+            Value::Object(members) => {
+                open.extend(members.iter().rev().map(|member| &member.value));
+                members.iter().find_map(|member| in_text(&member.name, member.name_span))
+            }
+            Value::List(items) => {
+                open.extend(items.iter().rev());
+                None
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 fn leading(line: &str) -> usize {

@@ -219,7 +219,8 @@ fn grant_constraints_are_checked() {
         "{\"EncryptionContextEquals\":{\"a\":\"b\"},\"EncryptionContextSubset\":{\"a\":\"b\"}}";
     check(both, &["error contradicting-members 0:4:1"]);
     check("{\"EncryptionContextEquals\":{\"a\":1}}", &["error wrong-type 0:4:33"]);
-    check("{\"Encryptioncontextequals\":{}}", &["error unknown-constraint 0:4:2"]);
+    check("{\"Encryptioncontextequals\":{}}", &["error misspelt-member 0:4:2"]);
+    check("{\"EncryptionContext\":{}}", &["error unknown-constraint 0:4:2"]);
     let long = format!("{{\"EncryptionContextSubset\":{{\"a\":\n\"{}\"}}}}", "x".repeat(385));
     check(&long, &["warning constraint-too-large 0:5:1"]);
 }
