@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use super::{ATTEMPTS, Grants, missing, overtaken};
 use crate::engine::snapshot::Snapshot;
+use crate::engine::term::request::InvalidRequest;
 use crate::pdp::grants::Change;
 use crate::rpc::{refusal, status};
 use crate::wire::grants::Call as _;
@@ -20,7 +21,11 @@ impl Grants {
     ) -> Result<v1::RetireGrantResponse, Status> {
         let by_token = !wanted.grant_token.is_empty();
         let by_id = !wanted.grant_id.is_empty() || !wanted.key_id.is_empty();
-        if by_token == by_id {
+        if by_token && by_id {
+            let message = "given beside a key or a grant id: give one or the other";
+            return Err(refusal::invalid(&InvalidRequest::new("grant_token", message)));
+        }
+        if !by_token && !by_id {
             return Err(missing("grant_token", "give a token, or else a key and a grant id"));
         }
         if by_id && wanted.grant_id.is_empty() {
