@@ -73,7 +73,7 @@ impl<'a> GranteeRef<'a> {
     pub fn of(pattern: &'a PrincipalPattern) -> Self {
         match pattern {
             PrincipalPattern::Everyone | PrincipalPattern::AnyAws => Self::named("*"),
-            PrincipalPattern::Account(account) => Self::account(account.as_str()),
+            PrincipalPattern::Account(account, _) => Self::account(account.as_str()),
             PrincipalPattern::User(arn)
             | PrincipalPattern::Role(arn)
             | PrincipalPattern::Session(arn)

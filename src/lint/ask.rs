@@ -47,7 +47,7 @@ impl Probe {
     #[must_use]
     pub fn of(pattern: &PrincipalPattern, partition: &str) -> Option<Self> {
         let (arn, role_arn) = match pattern {
-            PrincipalPattern::Account(account) => {
+            PrincipalPattern::Account(account, _) => {
                 (format!("arn:{partition}:iam::{account}:root"), None)
             }
             PrincipalPattern::User(arn)

@@ -79,7 +79,7 @@ impl Context for Open<'_> {
 impl Open<'_> {
     fn account(&self) -> Values<'_> {
         match self.caller {
-            Some(PrincipalPattern::Account(account)) => Values::text(Some(account.as_str())),
+            Some(PrincipalPattern::Account(account, _)) => Values::text(Some(account.as_str())),
             Some(PrincipalPattern::Service(_)) => Values::Absent,
             Some(
                 PrincipalPattern::User(arn)
@@ -96,7 +96,7 @@ impl Open<'_> {
 #[must_use]
 pub fn account_of(pattern: &PrincipalPattern) -> Option<AccountId> {
     match pattern {
-        PrincipalPattern::Account(account) => Some(*account),
+        PrincipalPattern::Account(account, _) => Some(*account),
         PrincipalPattern::User(arn)
         | PrincipalPattern::Role(arn)
         | PrincipalPattern::Session(arn)

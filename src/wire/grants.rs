@@ -167,7 +167,7 @@ fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
 fn either(pattern: Option<&PrincipalPattern>, partition: &str) -> (String, String) {
     match pattern {
         None => Default::default(),
-        Some(PrincipalPattern::Account(account)) => {
+        Some(PrincipalPattern::Account(account, _)) => {
             (format!("arn:{partition}:iam::{account}:root"), String::new())
         }
         Some(PrincipalPattern::Service(name)) => (String::new(), name.to_string()),

@@ -236,7 +236,10 @@ fn region(told: Option<&str>, key: Option<&Arn<'_>>) -> Result<String, String> {
 fn principal(flag: &str, text: &str) -> Result<(PrincipalPattern, String), String> {
     let pattern = PrincipalPattern::aws(text)
         .map_err(|expected| format!("{flag}: `{text}` is no principal: expected {expected}"))?;
-    let arn = pattern.text();
+    let arn = match &pattern {
+        PrincipalPattern::Account(account, None) => format!("arn:aws:iam::{account}:root"),
+        named => named.text(),
+    };
     Ok((pattern, arn))
 }
 
@@ -261,7 +264,7 @@ fn partner(text: &str, account: AccountId) -> Result<String, String> {
     let (pattern, arn) = principal("--partner", text)?;
     let named = matches!(
         pattern,
-        PrincipalPattern::Account(_) | PrincipalPattern::User(_) | PrincipalPattern::Role(_)
+        PrincipalPattern::Account(..) | PrincipalPattern::User(_) | PrincipalPattern::Role(_)
     );
     if !named {
         return Err(format!(

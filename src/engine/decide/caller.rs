@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::claims;
 use crate::engine::evaluation::{AwsStar, Evaluation, FederatedByName, Required, Unknown};
 use crate::engine::grant::GranteeRef;
 use crate::engine::policy::gist::Marks;
@@ -10,6 +11,7 @@ use crate::engine::policy::statement::Principals;
 use crate::engine::snapshot::{Identity, Named, Snapshot};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
+use crate::engine::term::partition::{Partition, partition_of, same_partition};
 use crate::engine::term::principal::Principal;
 use crate::engine::term::request::{InvalidRequest, Request};
 use crate::engine::term::truth::Truth;
@@ -81,7 +83,8 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// The request names another role than the one that the set has under this name.
+    /// The request names another role than the one that the set has under this name, or another
+    /// `aws:userid` than the caller has.
     pub fn find(snapshot: &'a Snapshot, request: &'a Request<'a>) -> Result<Self, InvalidRequest> {
         let mut role_arn = None;
         let mut issuer_arn = None;
@@ -89,14 +92,16 @@ impl<'a> Caller<'a> {
         let identity = match request.principal {
             Principal::Root { .. } | Principal::Service { .. } => None,
             Principal::User { arn, .. } => snapshot.users.get(arn),
-            Principal::Session { account, role, .. } => {
+            Principal::Session { arn, account, role, .. } => {
                 let known = snapshot.roles.get(&Named(account, role));
-                role_arn = role_of(request, known)?;
+                let known = known.filter(|known| same_partition(&known.arn, arn));
+                role_arn = claims::role_of(request, known)?;
                 known
             }
-            Principal::Federated { account, name, .. } => {
+            Principal::Federated { arn, account, name } => {
                 let named = || snapshot.user_arns.get(&Named(account, name));
-                let named = || named().filter(|_| issuer_is_a_namesake);
+                let named =
+                    || named().filter(|found| issuer_is_a_namesake && same_partition(found, arn));
                 issuer_arn = match request.issuer_arn {
                     Some(arn) => Some(arn.text),
                     None => named().map(|arn| &**arn),
@@ -104,6 +109,7 @@ impl<'a> Caller<'a> {
                 issuer_arn.and_then(|arn| snapshot.users.get(arn))
             }
         };
+        claims::check_user_id(request, identity)?;
         // Where not even a name is known, any user may be the one behind a federated session.
         let behind_federated = match (issuer_arn, issuer_is_a_namesake) {
             (Some(arn), _) => Marks::user(arn),
@@ -135,7 +141,15 @@ impl<'a> Caller<'a> {
     /// The partition; a service has none.
     #[must_use]
     pub fn partition(&self) -> Option<&'a str> {
-        Arn::parse(self.principal.text()).map(|arn| arn.partition)
+        partition_of(self.principal.text())
+    }
+
+    /// Whether something with this ARN can be of the caller's partition; a service has none, and is
+    /// in all of them.
+    #[must_use]
+    pub fn may_reach(&self, arn: &str) -> bool {
+        matches!(self.principal, Principal::Service { .. })
+            || same_partition(self.principal.text(), arn)
     }
 
     /// Whether it is a session of a service-linked role of the set.
@@ -180,10 +194,11 @@ impl<'a> Caller<'a> {
         let service = matches!(self.principal, Principal::Service { .. });
         match pattern {
             PrincipalPattern::Everyone => Some(Naming::Star),
-            PrincipalPattern::AnyAws => {
-                let counts = evaluation.aws_star_matches_service == AwsStar::Match;
-                (!service || counts).then_some(Naming::Star)
+            // Where services count as AWS identities it is a permission for them, as `*` is not.
+            PrincipalPattern::AnyAws if service => {
+                (evaluation.aws_star_matches_service == AwsStar::Match).then_some(Naming::Exact)
             }
+            PrincipalPattern::AnyAws => Some(Naming::Star),
             _ => match self.meets(pattern) {
                 (Truth::True, naming) => Some(naming),
                 (Truth::False | Truth::Unsure, _) => None,
@@ -229,8 +244,12 @@ impl<'a> Caller<'a> {
         use Naming::{Account, Behind, Exact, Star};
         match (pattern, &self.principal) {
             (PrincipalPattern::Everyone | PrincipalPattern::AnyAws, _) => (Truth::True, Star),
-            (PrincipalPattern::Account(account), _) => {
-                ((self.account() == Some(*account)).into(), Account)
+            (PrincipalPattern::Account(account, partition), _) => {
+                let named = Truth::from(self.account() == Some(*account));
+                let partition = partition.as_ref().map(Partition::as_str);
+                // The same digits in another partition are another account.
+                let elsewhere = partition.is_some_and(|named| Some(named) != self.partition());
+                (if elsewhere { named.doubted() } else { named }, Account)
             }
             (PrincipalPattern::User(user), Principal::User { arn, .. }) => {
                 ((**user == **arn).into(), Exact)
@@ -283,7 +302,8 @@ impl<'a> Caller<'a> {
         }
         let Some(arn) = Arn::parse(named) else { return Truth::False };
         let same_name = name.is_none() || arn.resource.rsplit('/').next() == name;
-        Truth::from(arn.account_id() == Some(account) && same_name).doubted()
+        let may_be = same_name && arn.account_id() == Some(account) && self.may_reach(named);
+        Truth::from(may_be).doubted()
     }
 
     /// Sessions of the role in the list leave out these sessions alone.
@@ -326,7 +346,7 @@ impl<'a> Caller<'a> {
                 Principal::User { .. } | Principal::Session { .. } | Principal::Federated { .. },
             ) => Truth::True,
             _ => listed(|pattern| {
-                matches!(pattern, PrincipalPattern::Account(_) | PrincipalPattern::AnyAws)
+                matches!(pattern, PrincipalPattern::Account(..) | PrincipalPattern::AnyAws)
             }),
         };
         let itself = match self.principal {
@@ -357,23 +377,6 @@ impl<'a> Caller<'a> {
             }
         };
         account.and(itself)
-    }
-}
-
-fn role_of<'a>(
-    request: &'a Request<'a>,
-    known: Option<&'a Identity>,
-) -> Result<Option<&'a str>, InvalidRequest> {
-    match (request.role_arn, known) {
-        (Some(arn), Some(role)) if *arn.text != *role.arn => Err(InvalidRequest::new(
-            "principal.role_arn",
-            format!(
-                "`{}` is not the role of this name in the policy set: `{}`",
-                arn.text, role.arn
-            ),
-        )),
-        (Some(arn), _) => Ok(Some(arn.text)),
-        (None, known) => Ok(known.map(|role| &*role.arn)),
     }
 }
 

@@ -1,12 +1,14 @@
-//! What a request says of organizations must not contradict the set.
+//! What a request says of its caller and of organizations must not contradict the set.
 //!
 //! Source: IAM User Guide, "AWS global condition context keys" (`aws:PrincipalOrgID`,
 //! `aws:PrincipalOrgPaths`, `aws:ResourceOrgID`, `aws:ResourceOrgPaths`).
 
 use super::resource::Resource;
+use crate::engine::snapshot::Identity;
 use crate::engine::snapshot::organization::Organization;
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
+use crate::engine::term::principal::Principal;
 use crate::engine::term::request::{Asserted, AssertedValues, InvalidRequest, Request};
 use crate::engine::term::text::same;
 
@@ -72,4 +74,61 @@ fn names(asserted: &Asserted<'_>, id: &str) -> bool {
         AssertedValues::One(value) => *value == id,
         AssertedValues::Many(paths) => paths.iter().any(|path| path.split('/').next() == Some(id)),
     }
+}
+
+/// The role behind a session: as the request says, which must be the set's.
+pub(super) fn role_of<'a>(
+    request: &'a Request<'a>,
+    known: Option<&'a Identity>,
+) -> Result<Option<&'a str>, InvalidRequest> {
+    match (request.role_arn, known) {
+        (Some(arn), Some(role)) if *arn.text != *role.arn => Err(InvalidRequest::new(
+            "principal.role_arn",
+            format!(
+                "`{}` is not the role of this name in the policy set: `{}`",
+                arn.text, role.arn
+            ),
+        )),
+        (Some(arn), _) => Ok(Some(arn.text)),
+        (None, known) => Ok(known.map(|role| &*role.arn)),
+    }
+}
+
+/// What the set or the caller's ARN says of `aws:userid` the request cannot contradict.
+///
+/// Source: IAM User Guide, "IAM policy elements: Variables and tags" (values of the principal key
+/// `aws:userid`).
+pub(super) fn check_user_id(
+    request: &Request<'_>,
+    identity: Option<&Identity>,
+) -> Result<(), InvalidRequest> {
+    let Some(given) = request.user_id else { return Ok(()) };
+    let known = identity.and_then(|identity| identity.unique_id.as_deref());
+    let composed = |first: &str, last: &str| {
+        given.strip_suffix(last).and_then(|rest| rest.strip_suffix(':')) == Some(first)
+    };
+    let (fits, expected) = match &request.principal {
+        Principal::User { .. } => (known.is_none_or(|id| given == id), known.map(str::to_owned)),
+        Principal::Session { session, .. } => match known {
+            Some(role) => (composed(role, session), Some(format!("{role}:{session}"))),
+            None => {
+                let role = given.split(':').next().unwrap_or_default();
+                (!role.is_empty() && composed(role, session), None)
+            }
+        },
+        Principal::Root { account, .. } => (given == account.as_str(), Some(account.to_string())),
+        Principal::Federated { account, name, .. } => {
+            (composed(account.as_str(), name), Some(format!("{account}:{name}")))
+        }
+        Principal::Service { .. } => (false, None),
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = match (&request.principal, expected) {
+        (_, Some(expected)) => format!("`{given}` is not the id of the caller: `{expected}`"),
+        (Principal::Service { .. }, None) => "a service has no id of its own".to_owned(),
+        (_, None) => format!("`{given}` is not the id of the session: expected `AROA…:session`"),
+    };
+    Err(InvalidRequest::new("principal.user_id", message))
 }

@@ -121,6 +121,8 @@ pub enum Missing {
     Layer(Layer),
     /// The operation does not work across accounts.
     CrossAccount,
+    /// The key or alias is of another partition than the caller.
+    OtherPartition,
     /// The key or alias is not known, in the caller's own account.
     UnknownKey,
     /// The key or alias is not known, in another account.

@@ -251,6 +251,9 @@ fn missing(facts: &Facts<'_, '_>, decision: &Decision<'_>) -> String {
         ),
         Missing::Layer(layer) => format!("the {} does not allow {action}", layer.in_words()),
         Missing::CrossAccount => format!("{action} does not work across accounts"),
+        Missing::OtherPartition => {
+            "nothing works across partitions, such as from `aws` to `aws-cn`".to_owned()
+        }
         Missing::UnknownKey | Missing::UnknownForeignKey => match facts.resource {
             Resource::UnknownKey { arn, .. } => format!("the policy set has no `{arn}`"),
             _ => "the policy set does not have what the request names".to_owned(),

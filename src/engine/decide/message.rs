@@ -64,7 +64,9 @@ impl Answer<'_> {
             }
             Missing::UnknownKey => return format!("Key '{}' does not exist", leg.resource),
             Missing::UnknownGrant => return "The grant does not exist on the key.".to_owned(),
-            Missing::UnknownForeignKey | Missing::CrossAccount => return self.vague(leg),
+            Missing::UnknownForeignKey | Missing::CrossAccount | Missing::OtherPartition => {
+                return self.vague(leg);
+            }
             Missing::Layer(Layer::KeyPolicy | Layer::Grant) | Missing::SourceArnDiffers => {
                 if self.is_foreign(leg) {
                     return self.vague(leg);
@@ -106,9 +108,10 @@ impl Answer<'_> {
         )
     }
 
-    /// Whether the leg is about a key of another account than the caller's.
+    /// Whether the leg is about a key of another account, or partition, than the caller's.
     fn is_foreign(&self, leg: &Leg<'_>) -> bool {
-        let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
-        leg.resource.starts_with("arn:") && account(self.principal) != account(&leg.resource)
+        let part = |arn: &str, index: usize| arn.split(':').nth(index).map(str::to_owned);
+        let differs = |index: &usize| part(self.principal, *index) != part(&leg.resource, *index);
+        leg.resource.starts_with("arn:") && [1, 4].iter().any(differs)
     }
 }

@@ -33,7 +33,7 @@ use self::layers::{Found, Question, every_naming};
 use self::legs::{Authorization, Authorizations};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Resource};
-use super::evaluation::{AuthBeforeState, AwsStar, Profile};
+use super::evaluation::{AuthBeforeState, Profile};
 use super::kms::action::Action;
 use super::kms::key_state::{StateRefusal, outcome};
 use super::snapshot::Snapshot;
@@ -249,9 +249,8 @@ fn authorized<'a>(
     let guard = guardrails::guardrails(&mut question);
     let key = match facts.resource {
         Resource::Key(key) => {
-            // `*` is no permission for a service, unless the switch says so.
-            let service = matches!(caller.principal, Principal::Service { .. })
-                && facts.snapshot.evaluation.aws_star_matches_service == AwsStar::NoMatch;
+            // `*` is no permission for a service.
+            let service = matches!(caller.principal, Principal::Service { .. });
             let allows_by = match (service, caller.is_bare_federated()) {
                 (true, _) => exact_naming,
                 (false, true) => exact_or_account,
@@ -333,6 +332,13 @@ const KEPT_BY_AWS: [Action; 7] = [
 fn barred(facts: &Facts<'_, '_>) -> Option<Missing> {
     if facts.caller.unknown {
         return Some(Missing::UnknownPrincipal);
+    }
+    let elsewhere = match facts.resource {
+        Resource::RetiringPrincipal(None) => false,
+        resource => !facts.caller.may_reach(resource.target().text()),
+    };
+    if elsewhere {
+        return Some(Missing::OtherPartition);
     }
     let foreign = match facts.resource {
         Resource::RetiringPrincipal(Some(arn)) => {

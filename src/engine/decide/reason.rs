@@ -38,7 +38,7 @@ reasons! {
     Scp "service_control_policy" "A service control policy denied, or a level of them was silent.";
     Rcp "resource_control_policy" "A resource control policy denied, or a level of them was silent.";
     Endpoint "vpc_endpoint_policy" "The policy of the VPC endpoint denied or was silent.";
-    CrossAccount "cross_account" "The operation does not work across accounts.";
+    CrossAccount "cross_account" "The operation does not work across accounts; none works across partitions.";
     UnknownKey "unknown_key" "The key is not known in the caller's own account.";
     UnknownForeignKey "unknown_foreign_key" "The key is not known in another account.";
     UnknownPrincipal "unknown_principal" "The policy set does not know the caller.";
@@ -88,7 +88,7 @@ impl Missing {
     pub fn reason_code(self) -> Reason {
         match self {
             Self::Layer(layer) => layer.reason_code(),
-            Self::CrossAccount => Reason::CrossAccount,
+            Self::CrossAccount | Self::OtherPartition => Reason::CrossAccount,
             Self::UnknownKey => Reason::UnknownKey,
             Self::UnknownForeignKey => Reason::UnknownForeignKey,
             Self::UnknownPrincipal => Reason::UnknownPrincipal,

@@ -132,7 +132,8 @@ impl<'a> Locator<'a, '_> {
             Some(key) => Resource::Key(key),
             None => {
                 let account = id.home().map(|(account, _)| account).or(self.caller.account());
-                Resource::UnknownKey { foreign: account != self.caller.account(), arn }
+                let own = account == self.caller.account() && self.caller.may_reach(&arn);
+                Resource::UnknownKey { foreign: !own, arn }
             }
         };
         Ok(Located { resource, region, alias })
@@ -144,7 +145,7 @@ impl<'a> Locator<'a, '_> {
         let account = key.account.as_str();
         let parts = ["arn:", key.partition(), ":kms:", region, ":", account, ":key/", key.id()];
         let arn = Composed::of(&parts);
-        let foreign = Some(key.account) != self.caller.account();
+        let foreign = Some(key.account) != self.caller.account() || !self.caller.may_reach(&arn);
         let resource = match self.snapshot.keys.get(&*arn) {
             Some(key) => Resource::Key(key),
             None => Resource::UnknownKey { arn, foreign },

@@ -22,11 +22,8 @@ pub(super) fn decide<'a>(
     observer: &mut impl Observer,
 ) -> Decision<'a> {
     let Some(grant) = wanted(facts, key) else {
-        let unknown = if Some(key.account) == facts.caller.account() {
-            Missing::UnknownGrant
-        } else {
-            Missing::UnknownForeignKey
-        };
+        let own = Some(key.account) == facts.caller.account() && facts.caller.may_reach(&key.arn);
+        let unknown = if own { Missing::UnknownGrant } else { Missing::UnknownForeignKey };
         return Decision::Deny(Denial::Implicit(unknown));
     };
     facts.leg.retired = Some(&grant.context);
@@ -40,9 +37,12 @@ pub(super) fn decide<'a>(
         (by_grant != ByGrant::Alone).then_some("it does not let the caller retire it"),
     );
     let account = facts.caller.account();
+    let unknown = facts.caller.unknown.then_some(Missing::UnknownPrincipal);
+    let elsewhere = || (!facts.caller.may_reach(&key.arn)).then_some(Missing::OtherPartition);
+    let barred = unknown.or_else(elsewhere);
     combine(Verdicts {
         denied: guard.denies.or(own_denies),
-        barred: facts.caller.unknown.then_some(Missing::UnknownPrincipal).or(guard.missing),
+        barred: barred.or(guard.missing),
         path: Path::Retire {
             by_grant: (by_grant == ByGrant::Alone).then_some(Matched {
                 layer: Layer::Grant,

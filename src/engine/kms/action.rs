@@ -167,8 +167,8 @@ impl ActionSet {
     /// Every action.
     pub const ALL: Self = Self((1 << ACTIONS.len()) - 1);
 
-    /// The actions that an `Action` element of a policy matches. Case does not count; `*` and `?`
-    /// are wildcards.
+    /// The actions that an `Action` element of a policy matches, or may match. Case does not count;
+    /// `*` and `?` are wildcards.
     ///
     /// Source: IAM User Guide, "IAM JSON policy elements: Action".
     #[must_use]
@@ -202,6 +202,12 @@ impl ActionSet {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// The actions of both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// All other actions.

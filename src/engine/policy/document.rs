@@ -8,7 +8,6 @@ use super::elements;
 use super::statement::{Effect, Principals, Resources, Statement};
 use super::{Policy, PolicyKind};
 use crate::engine::json::{Json, Member, Source, Span, Value};
-use crate::engine::kms::action::ActionSet;
 use crate::engine::policy::arn_pattern::ResourcePattern;
 use crate::engine::problem::Problem;
 
@@ -278,7 +277,7 @@ fn statement(index: usize, json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Opti
     let (principal, not_principal) = pair(reader, "Principal", "NotPrincipal");
     let principals = elements::principals(principal, not_principal, effect, json.span, reader);
     let (action, not_action) = pair(reader, "Action", "NotAction");
-    let actions = elements::actions(action, not_action, json.span, reader);
+    let actions = elements::actions(action, not_action, json.span, reader).unwrap_or_default();
     let (resource, not_resource) = pair(reader, "Resource", "NotResource");
     let resources = elements::resources(resource, not_resource, json.span, reader);
     let conditions = find(members, "Condition")
@@ -289,7 +288,8 @@ fn statement(index: usize, json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Opti
         index: u32::try_from(index).unwrap_or(u32::MAX),
         effect,
         principals: principals.unwrap_or(Principals::Bearer),
-        actions: actions.unwrap_or(ActionSet::EMPTY),
+        actions: actions.possible,
+        doubtful_actions: actions.doubtful(),
         resources: resources.unwrap_or(Resources::Nothing),
         conditions,
         reads_key_attributes: false,

@@ -123,7 +123,7 @@ pub(super) fn actions(
     not_action: Option<&Member<'_>>,
     whole: Span,
     reader: &mut Reader<'_, '_>,
-) -> Option<ActionSet> {
+) -> Option<Actions> {
     let kind = reader.kind();
     if let Some(member) = not_action {
         if kind == PolicyKind::Rcp {
@@ -133,7 +133,7 @@ pub(super) fn actions(
                 member.name_span,
             );
         }
-        return action_set(&member.value, reader).map(ActionSet::complement);
+        return action_set(&member.value, reader).map(Actions::complement);
     }
     let Some(json) = action else {
         missing("Action", "missing-action", whole, reader);
@@ -142,14 +142,39 @@ pub(super) fn actions(
     action_set(json, reader)
 }
 
-fn action_set(json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Option<ActionSet> {
-    let mut set = ActionSet::EMPTY;
+/// The actions of a statement.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Actions {
+    /// Those that are meant for certain.
+    pub(super) sure: ActionSet,
+    /// Those that are meant, or may be.
+    pub(super) possible: ActionSet,
+}
+
+impl Actions {
+    fn complement(self) -> Self {
+        Self { sure: self.possible.complement(), possible: self.sure.complement() }
+    }
+
+    /// Those that are perhaps not meant.
+    pub(super) fn doubtful(self) -> ActionSet {
+        self.possible.intersection(self.sure.complement())
+    }
+}
+
+fn action_set(json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Option<Actions> {
+    let mut actions = Actions::default();
     for (text, span) in strings_of(json, reader)? {
         let matching = ActionSet::matching(&text);
-        let prefixed = text
-            .split_once(':')
-            .is_some_and(|(service, name)| !service.is_empty() && !name.is_empty());
-        if text != "*" && !prefixed {
+        let service = text.split_once(':').filter(|(_, name)| !name.is_empty());
+        let service = service.map(|(service, _)| service).filter(|service| !service.is_empty());
+        let vague = service.is_some_and(|service| service.contains(['*', '?']));
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            // It would match nothing, in a Deny too.
+            reader
+                .error("bad-action", format!("`{text}` is no action"), span)
+                .help("an action has no blanks, and no characters beyond ASCII");
+        } else if text != "*" && service.is_none() {
             reader
                 .error("bad-action", format!("`{text}` is no action"), span)
                 .help("an action has the form `kms:Decrypt`; `*` alone stands for all");
@@ -163,10 +188,18 @@ fn action_set(json: &Json<'_>, reader: &mut Reader<'_, '_>) -> Option<ActionSet>
             reader
                 .warning("unknown-action", format!("KMS has no action `{text}`"), span)
                 .help("permission to re-encrypt is `kms:ReEncryptFrom` and `kms:ReEncryptTo`, or `kms:ReEncrypt*`");
+        } else if vague && !matching.is_empty() {
+            // Source: IAM User Guide, "IAM JSON policy elements: Action" (the service namespace).
+            reader
+                .warning("vague-action", format!("the service of `{text}` has a wildcard: an Allow does not count, a Deny does"), span)
+                .help("name the service, such as `kms:*`; `*` alone stands for all actions of all services");
         }
-        set = set.union(matching);
+        actions.possible = actions.possible.union(matching);
+        if !vague {
+            actions.sure = actions.sure.union(matching);
+        }
     }
-    Some(set)
+    Some(actions)
 }
 
 fn is_kms(action: &str) -> bool {

@@ -72,7 +72,7 @@ impl Marks {
             PrincipalPattern::Everyone
             | PrincipalPattern::AnyAws
             | PrincipalPattern::UniqueId(_) => Self::ANYONE,
-            PrincipalPattern::Account(account) => Self::account(account),
+            PrincipalPattern::Account(account, _) => Self::account(account),
             PrincipalPattern::User(arn) => Self::user(arn),
             PrincipalPattern::Role(arn) => Self::role(arn),
             PrincipalPattern::Session(arn) | PrincipalPattern::Federated(arn) => Self::session(arn),

@@ -4,7 +4,8 @@
 
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
-use crate::engine::term::principal::is_service;
+use crate::engine::term::partition::Partition;
+use crate::engine::term::principal::{is_name, is_service};
 
 /// A principal of a policy or a grant. Compared exactly: only the whole value `*` is a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,8 +14,8 @@ pub enum PrincipalPattern {
     Everyone,
     /// `{"AWS": "*"}`: every AWS identity.
     AnyAws,
-    /// An account, by its root ARN or its id.
-    Account(AccountId),
+    /// An account, by its root ARN or its id; the id names no partition.
+    Account(AccountId, Option<Partition>),
     /// An IAM user, by ARN.
     User(Box<str>),
     /// Every session of an IAM role, by ARN.
@@ -42,7 +43,7 @@ impl PrincipalPattern {
             return Ok(Self::AnyAws);
         }
         if let Some(account) = AccountId::parse(text) {
-            return Ok(Self::Account(account));
+            return Ok(Self::Account(account, None));
         }
         if is_unique_id(text) {
             return Ok(Self::UniqueId(text.into()));
@@ -52,16 +53,28 @@ impl PrincipalPattern {
         if !arn.region.is_empty() {
             return Err("no Region in the ARN of a principal");
         }
+        let partition = Partition::parse(arn.partition);
+        let partition = partition.ok_or("an ARN with a partition such as `aws`")?;
         if text.contains(['*', '?']) {
             return Err("no wildcard inside the ARN of a principal: only `*` alone is one");
         }
         let (kind, name) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
-        let named = !name.is_empty() && !name.ends_with('/');
+        let named = name.rsplit('/').next().is_some_and(is_name);
+        // A name that nobody can have would match nothing, in a Deny too.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("no blanks, and no characters beyond ASCII, in the ARN of a principal");
+        }
         match (arn.service, kind) {
-            ("iam", "root") if arn.resource == "root" => Ok(Self::Account(account)),
+            ("iam", "root") if arn.resource == "root" => {
+                Ok(Self::Account(account, Some(partition)))
+            }
             ("iam", "user") if named => Ok(Self::User(text.into())),
             ("iam", "role") if named => Ok(Self::Role(text.into())),
-            ("sts", "assumed-role") if named && name.matches('/').count() == 1 => {
+            ("sts", "assumed-role")
+                if name
+                    .split_once('/')
+                    .is_some_and(|(role, session)| is_name(role) && is_name(session)) =>
+            {
                 Ok(Self::Session(text.into()))
             }
             ("sts", "federated-user") if named && !name.contains('/') => {
@@ -80,7 +93,10 @@ impl PrincipalPattern {
     pub fn text(&self) -> String {
         match self {
             Self::Everyone | Self::AnyAws => "*".to_owned(),
-            Self::Account(account) => format!("arn:aws:iam::{account}:root"),
+            Self::Account(account, None) => account.to_string(),
+            Self::Account(account, Some(partition)) => {
+                format!("arn:{partition}:iam::{account}:root")
+            }
             Self::User(text)
             | Self::Role(text)
             | Self::Session(text)
@@ -145,5 +161,21 @@ mod tests {
         check("arn:aws:sts::111122223333:assumed-role/App", false);
         check("arn:aws:s3:::bucket", false);
         check("AIDA", false);
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_have_is_refused() {
+        for tail in ["user/Bob ", "user/Bob\t", "user/a b/Bob", "role/Ä", "role/a:b", "user/a//"] {
+            check(&format!("arn:aws:iam::111122223333:{tail}"), false);
+        }
+        check("arn:aws:sts::111122223333:assumed-role/App/s 1", false);
+        check("arn:aws:sts::111122223333:assumed-role//s1", false);
+        check("arn:aws:sts::111122223333:assumed-role/App/s/1", false);
+        check("arn:aws:sts::111122223333:federated-user/Bob ", false);
+        check(" arn:aws:iam::111122223333:root", false);
+        check("arn:aws :iam::111122223333:root", false);
+        check("111122223333 ", false);
+        check("AIDACKCEVSQ6C2EXAMPLE ", false);
+        check(" *", false);
     }
 }

@@ -22,8 +22,10 @@ pub struct Statement {
     pub effect: Effect,
     /// Whom it is about.
     pub principals: Principals,
-    /// What it is about; `NotAction` is turned round.
+    /// What it is about, or may be; `NotAction` is turned round.
     pub actions: ActionSet,
+    /// What it is perhaps not about: a wildcard stands where the service should.
+    pub doubtful_actions: ActionSet,
     /// On what.
     pub resources: Resources,
     /// Under which conditions; all must hold.
@@ -143,10 +145,12 @@ impl Statement {
         if !self.actions.contains(action) {
             return Truth::False;
         }
-        if in_key_policy && self.reads_key_attributes {
-            return self.applies_either_way(target, context, evaluation);
-        }
-        self.fits(target, context, evaluation)
+        let truth = if in_key_policy && self.reads_key_attributes {
+            self.applies_either_way(target, context, evaluation)
+        } else {
+            self.fits(target, context, evaluation)
+        };
+        if self.doubtful_actions.contains(action) { truth.doubted() } else { truth }
     }
 
     /// Resource and conditions.
@@ -188,7 +192,7 @@ impl Statement {
         context: &impl Context,
         evaluation: &Evaluation,
     ) -> Option<Obstacle<'_>> {
-        if !self.actions.contains(action) {
+        if !self.actions.contains(action) || self.doubtful_actions.contains(action) {
             return Some(Obstacle::Action);
         }
         if self.resources.match_target(target, context) != Truth::True {

@@ -6,6 +6,7 @@ pub mod composed;
 pub mod condition_key;
 pub mod few;
 pub mod key_id;
+pub mod partition;
 pub mod principal;
 pub mod request;
 pub mod text;

@@ -151,8 +151,9 @@ pub fn is_service(text: &str) -> bool {
 
 static NAME: Alphabet = Alphabet::with(b"_+=,.@-");
 
-/// Names of IAM users, roles and sessions: word characters and `+=,.@-`.
-fn is_name(text: &str) -> bool {
+/// Whether `text` can name an IAM user, role or session: word characters and `+=,.@-`.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && NAME.makes(text)
 }
 

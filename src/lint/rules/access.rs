@@ -250,7 +250,7 @@ fn open_to_other_account(view: &StatementView<'_>, report: &mut Report<'_>) {
         return;
     }
     for (pattern, span) in view.principals() {
-        if let PrincipalPattern::Account(account) = pattern
+        if let PrincipalPattern::Account(account, _) = pattern
             && Some(*account) != view.of.account
         {
             report.at(span, format!("all of the account `{account}` may be given this"));
@@ -284,7 +284,7 @@ fn all_actions(view: &StatementView<'_>, report: &mut Report<'_>) {
         return;
     }
     let others = view.principals().into_iter().filter(|(pattern, _)| match pattern {
-        PrincipalPattern::Account(account) => Some(*account) != view.of.account,
+        PrincipalPattern::Account(account, _) => Some(*account) != view.of.account,
         _ => true,
     });
     for (pattern, _) in others {

@@ -188,7 +188,7 @@ fn cryptography() -> ActionSet {
 /// Whether anyone may change the key policy, the first who surely may aside.
 fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Can {
     let set = view.set;
-    let root = Probe::of(&PrincipalPattern::Account(key.account), key.partition());
+    let root = Probe::of(&PrincipalPattern::Account(key.account, None), key.partition());
     let named = named(view).into_iter().map(|(probe, _)| probe);
     let mut best = Can::No;
     let own =
@@ -241,7 +241,7 @@ fn delegates(statement: &Statement, view: &PolicyView<'_>) -> bool {
     let Principals::These(patterns) = &statement.principals else { return false };
     statement.effect == Effect::Allow
         && patterns.iter().any(|pattern| match pattern {
-            PrincipalPattern::Account(account) => Some(*account) == view.account,
+            PrincipalPattern::Account(account, _) => Some(*account) == view.account,
             _ => false,
         })
 }
@@ -298,7 +298,7 @@ fn named(view: &PolicyView<'_>) -> Vec<(Probe, Span)> {
             continue;
         }
         for (pattern, span) in statement.principals() {
-            let is_account = matches!(pattern, PrincipalPattern::Account(_));
+            let is_account = matches!(pattern, PrincipalPattern::Account(..));
             let seen = found.iter().any(|(probe, _)| probe.pattern() == pattern);
             if !is_account && !seen {
                 found.extend(Probe::of(pattern, key.partition()).map(|probe| (probe, span)));

@@ -198,7 +198,7 @@ fn all_actions(view: &StatementView<'_>, report: &mut Report<'_>) {
 fn enables(statement: &Statement, key: &Key, action: Action) -> bool {
     let Principals::These(patterns) = &statement.principals else { return false };
     let account = |pattern: &PrincipalPattern| match pattern {
-        PrincipalPattern::Account(account) => *account == key.account,
+        PrincipalPattern::Account(account, _) => *account == key.account,
         PrincipalPattern::Everyone | PrincipalPattern::AnyAws => true,
         _ => false,
     };

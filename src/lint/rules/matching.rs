@@ -285,7 +285,7 @@ fn covers(principals: &Principals, pattern: Option<&PrincipalPattern>) -> bool {
         (Principals::These(patterns), Some(pattern)) => patterns.iter().any(|other| match other {
             PrincipalPattern::Everyone => true,
             PrincipalPattern::AnyAws => !matches!(pattern, PrincipalPattern::Service(_)),
-            PrincipalPattern::Account(account) => account_of(pattern) == Some(*account),
+            PrincipalPattern::Account(account, _) => account_of(pattern) == Some(*account),
             _ => other == pattern,
         }),
         _ => false,
@@ -351,7 +351,7 @@ fn redundant_allow(view: &StatementView<'_>, report: &mut Report<'_>) {
     }
     // The account's own delegation has a finding of its own, and opens nothing by itself.
     let own = |patterns: &[PrincipalPattern]| {
-        patterns.iter().any(|pattern| matches!(pattern, PrincipalPattern::Account(_)))
+        patterns.iter().any(|pattern| matches!(pattern, PrincipalPattern::Account(..)))
     };
     if matches!(&view.compiled.principals, Principals::These(patterns) if own(patterns)) {
         return;

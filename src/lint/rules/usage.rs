@@ -102,7 +102,7 @@ pub(super) const RULES: &[Rule] = &[
 /// Whether someone but the account itself is allowed.
 fn names_others(view: &StatementView<'_>) -> bool {
     view.principals().iter().any(|(pattern, _)| match pattern {
-        PrincipalPattern::Account(account) => Some(*account) != view.of.account,
+        PrincipalPattern::Account(account, _) => Some(*account) != view.of.account,
         PrincipalPattern::Provider(_) | PrincipalPattern::UniqueId(_) => false,
         _ => true,
     })
@@ -149,7 +149,7 @@ fn decrypt_unbound(view: &StatementView<'_>, report: &mut Report<'_>) {
     let decrypts = view.compiled.actions.contains(Action::Decrypt);
     let symmetric = view.of.key.is_none_or(|key| key.spec == KeySpec::SymmetricDefault);
     let people = view.principals().iter().any(|(pattern, _)| match pattern {
-        PrincipalPattern::Account(account) => Some(*account) != view.of.account,
+        PrincipalPattern::Account(account, _) => Some(*account) != view.of.account,
         PrincipalPattern::Service(_)
         | PrincipalPattern::Provider(_)
         | PrincipalPattern::UniqueId(_) => false,

@@ -13,6 +13,7 @@ use crate::engine::term::arn::Arn;
 use crate::engine::term::condition_key::has_form;
 use crate::engine::term::few::Few;
 use crate::engine::term::key_id::{KeyId, is_region};
+use crate::engine::term::partition::same_partition;
 use crate::engine::term::principal::{Principal, is_service};
 use crate::engine::term::request::{
     Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request, Texts,
@@ -140,6 +141,9 @@ fn role_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<
     if arn.account_id() != Some(*account) {
         return refuse(FIELD, format!("`{text}` is not of the session's account {account}"));
     }
+    if !same_partition(text, principal.text()) {
+        return refuse(FIELD, format!("`{text}` is not of the session's partition"));
+    }
     if arn.resource.rsplit('/').next() != Some(role) {
         return refuse(FIELD, format!("`{text}` is not the role `{role}` of the session"));
     }
@@ -153,6 +157,9 @@ fn issuer_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Ar
         return refuse(FIELD, "only a federated session has a user behind it");
     };
     match Principal::parse(text) {
+        Ok(Principal::User { .. }) if !same_partition(text, principal.text()) => {
+            refuse(FIELD, format!("`{text}` is not of the session's partition"))
+        }
         Ok(Principal::User { account: of, .. }) if of == *account => Ok(Arn::parse(text)),
         Ok(Principal::User { .. }) => {
             refuse(FIELD, format!("`{text}` is not of the session's account {account}"))

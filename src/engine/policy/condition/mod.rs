@@ -12,7 +12,7 @@ use self::number::Decimal;
 use super::arn_pattern::ArnTemplate;
 use super::template::Template;
 use crate::engine::evaluation::{Evaluation, ForAnyIfExists, MultivalueWithoutSetop};
-use crate::engine::term::condition_key::ConditionKey;
+use crate::engine::term::condition_key::{ConditionKey, KeySource};
 use crate::engine::term::time::Timestamp;
 use crate::engine::term::truth::Truth;
 use crate::engine::term::values::{Context, Scalar, Values};
@@ -120,9 +120,18 @@ impl Condition {
             Values::Unknown => Truth::Unsure,
             Values::Absent => self.absent(evaluation),
             Values::One(value) => self.element(value, context),
-            Values::Each(values) => values
-                .iter()
-                .fold(Truth::True, |truth, value| truth.and(self.element(value, context))),
+            Values::Each(values) => {
+                let each = || values.iter().map(|value| self.element(value, context));
+                let (all, any) =
+                    (each().fold(Truth::True, Truth::and), each().fold(Truth::False, Truth::or));
+                match self.key.source {
+                    // The documents leave it open; read so that every pair has to fit.
+                    KeySource::EncryptionContext => all,
+                    // Which of the tags AWS would take nobody knows.
+                    _ if all == any => all,
+                    _ => Truth::Unsure,
+                }
+            }
             Values::Many(values) => {
                 let each = || values.iter().map(|value| self.element(value, context));
                 let any = || each().fold(Truth::False, Truth::or);

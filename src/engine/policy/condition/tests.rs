@@ -34,8 +34,12 @@ fn policy(condition: &str, effect: &str) -> (Option<Policy>, Vec<Problem>) {
 
 #[track_caller]
 fn check(operator: &str, operand: &str, values: Values<'_>, expected: Truth) {
-    let (policy, problems) =
-        policy(&format!(r#"{{"{operator}":{{"aws:SourceArn":{operand}}}}}"#), "Allow");
+    check_key("aws:SourceArn", operator, operand, values, expected);
+}
+
+#[track_caller]
+fn check_key(key: &str, operator: &str, operand: &str, values: Values<'_>, expected: Truth) {
+    let (policy, problems) = policy(&format!(r#"{{"{operator}":{{"{key}":{operand}}}}}"#), "Allow");
     let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
     let condition = &policy.statements().next().unwrap().conditions[0];
     let found = condition.holds(&Has(values), &Evaluation::default());
@@ -161,12 +165,27 @@ fn several_values() {
 }
 
 #[test]
-fn pairs_that_differ_in_case_must_agree() {
+fn tags_that_differ_in_case_must_agree() {
     let both = || Values::Each(Many::Texts(&["A", "B"]));
-    check("StringEquals", r#""A""#, both(), False);
+    check("StringEquals", r#""A""#, both(), Unsure);
     check("StringEquals", r#"["A","B"]"#, both(), True);
-    check("StringNotEquals", r#""A""#, both(), False);
+    check("StringEquals", r#""C""#, both(), False);
+    check("StringNotEquals", r#""A""#, both(), Unsure);
     check("StringNotEquals", r#""C""#, both(), True);
+    check("StringNotEquals", r#"["A","B"]"#, both(), False);
+    check("NumericNotEquals", r#""1""#, both(), Unsure);
+}
+
+#[test]
+fn pairs_that_differ_in_case_must_all_fit() {
+    let both = || Values::Each(Many::Texts(&["A", "B"]));
+    let pairs = |operator: &str, operand: &str, expected: Truth| {
+        check_key("kms:EncryptionContext:team", operator, operand, both(), expected);
+    };
+    pairs("StringEquals", r#""A""#, False);
+    pairs("StringEquals", r#"["A","B"]"#, True);
+    pairs("StringNotEquals", r#""A""#, False);
+    pairs("StringNotEquals", r#""C""#, True);
 }
 
 #[test]
