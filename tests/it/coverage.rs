@@ -131,8 +131,9 @@ const LAYERS: [Layer; 8] = [
     Layer::Endpoint,
 ];
 
-const MISSING: [Missing; 10] = [
+const MISSING: [Missing; 11] = [
     Missing::CrossAccount,
+    Missing::OtherPartition,
     Missing::UnknownKey,
     Missing::UnknownForeignKey,
     Missing::UnknownPrincipal,

@@ -277,11 +277,14 @@ fn caller(case: &Value) -> String {
     }
 }
 
-const FORMS: [(&str, &str); 9] = [
+const FORMS: [(&str, &str); 12] = [
     ("url-encoded", "\"%7B"),
     ("as text", "\"Policy\":\"{"),
     ("default policy", "\"Policy\":\"default\""),
     ("another partition", "arn:aws-us-gov:"),
+    ("a principal of another partition", "arn:aws-cn:iam"),
+    ("a wildcard in a service", "\"???:"),
+    ("session tags in two spellings", "\"tags\":{\"Team\":\"blue\",\"team\""),
     ("the older version", "2008-10-17"),
     ("beyond ASCII", "größe"),
     ("a variable with default", ", 'red'}"),

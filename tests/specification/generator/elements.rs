@@ -19,7 +19,7 @@ fn action(random: &mut Random, scene: &Scene) -> String {
     let action = &scene.action;
     let shorter: String = action.chars().take(action.len() - 2).collect();
     let others = ["kms:ReEncrypt*", "kms:Describe*", "s3:*", "kms:ReEncrypt", "kms:Generate*"];
-    match random.below(14) {
+    match random.below(15) {
         0..=4 => format!("kms:{action}"),
         5 => format!("kms:{shorter}*"),
         6 => format!("kms:{shorter}??"),
@@ -28,6 +28,12 @@ fn action(random: &mut Random, scene: &Scene) -> String {
         9 | 10 => "kms:*".to_owned(),
         11 => format!("kms:{action}?"),
         12 => random.pick(&others).to_owned(),
+        // Wildcards that no service has.
+        13 => {
+            let services = ["k*", "???", "*", "?ms", "KM?", "s*", "??"];
+            let name = random.pick(&[action.as_str(), "*", &format!("{shorter}*")]).to_owned();
+            format!("{}:{name}", random.pick(&services))
+        }
         _ => random.pick(&["*", "kms:TagResource", "kms:Decrypt", "kms:CreateKey"]).to_owned(),
     }
 }
@@ -106,7 +112,7 @@ fn aws_principals(random: &mut Random, scene: &Scene) -> Value {
 /// Every form of a principal, mostly such that the caller is meant.
 fn aws_principal(random: &mut Random, scene: &Scene) -> String {
     let account = &scene.account;
-    match random.below(16) {
+    match random.below(17) {
         0..=2 if scene.kind != Kind::Service => scene.caller.clone(),
         3..=5 => scene.entity.clone(),
         6 | 7 => root_of(account),
@@ -117,6 +123,7 @@ fn aws_principal(random: &mut Random, scene: &Scene) -> String {
         12 => format!("arn:aws:iam::{account}:user/alice"),
         13 => random.pick(&["AIDAALICE111122223333", "AIDABOB444455556666"]).to_owned(),
         14 => "AROAAPP111122223333".to_owned(),
+        15 => root_of(account).replace("arn:aws:", "arn:aws-cn:"),
         _ => format!("arn:aws:iam::{}:user/Bob", random.pick(&[HOME, AWAY])),
     }
 }
@@ -136,6 +143,7 @@ pub(crate) fn not_principal(random: &mut Random, scene: &Scene) -> Value {
         (itself, scene.caller.clone()),
         (15, format!("arn:aws:iam::{HOME}:user/Bob")),
         (5, "AROAAPP111122223333".to_owned()),
+        (5, root_of(&scene.account).replace("arn:aws:", "arn:aws-cn:")),
     ];
     let mut values = Vec::new();
     for (likely, value) in chain {

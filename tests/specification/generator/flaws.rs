@@ -7,7 +7,7 @@ use super::random::Random;
 /// Changes one thing for the worse. What it changes is not always there.
 type Flaw = fn(&mut Random, &mut Value) -> Option<()>;
 
-const FLAWS: [Flaw; 12] = [
+const FLAWS: [Flaw; 13] = [
     statement,
     statement,
     condition,
@@ -20,6 +20,7 @@ const FLAWS: [Flaw; 12] = [
     contradiction,
     request,
     case_itself,
+    spelling,
 ];
 
 pub(super) fn spoil(random: &mut Random, case: &mut Value) {
@@ -90,6 +91,10 @@ fn statement(random: &mut Random, case: &mut Value) -> Option<()> {
         ("Action", json!(7)),
         ("Action", json!("Decrypt")),
         ("Action", json!(["kms:*", null])),
+        ("Action", json!("kms:Decrypt ")),
+        ("Action", json!([" kms:*", "kms:Encrypt"])),
+        ("Action", json!("kms:Decr\u{443}pt")),
+        ("Action", json!("kms:\tDecrypt")),
         ("NotAction", json!("kms:Decrypt")),
         ("Resource", json!([])),
         ("Resource", json!({"ARN": "*"})),
@@ -100,6 +105,12 @@ fn statement(random: &mut Random, case: &mut Value) -> Option<()> {
         ("Principal", json!({"AWS": "arn:aws:iam::111122223333:group/Team"})),
         ("Principal", json!({"AWS": "arn:aws:iam::111122223333:user/*"})),
         ("Principal", json!({"AWS": "11112222333"})),
+        ("Principal", json!({"AWS": "111122223333 "})),
+        ("Principal", json!({"AWS": "arn:aws:iam::111122223333:user/Alice "})),
+        ("Principal", json!({"AWS": "arn:aws:iam::111122223333:role/a b/App"})),
+        ("Principal", json!({"AWS": "arn:aws:iam::111122223333:role/Äpp"})),
+        ("Principal", json!({"AWS": "arn:aws:sts::111122223333:assumed-role/App/s 1"})),
+        ("Principal", json!({"AWS": "arn:AWS:iam::111122223333:root"})),
         ("Principal", json!({"CanonicalUser": "abc"})),
         ("Principal", json!({"Service": "dynamodb"})),
         ("Principal", json!({"aws": "*"})),
@@ -184,6 +195,9 @@ fn key(random: &mut Random, case: &mut Value) -> Option<()> {
         ("RamPolicy", json!({"Statement": [{"Effect": "Allow"}]})),
         ("Tags", json!([{"TagKey": "team"}])),
         ("IsTruncated", json!(true)),
+        ("Policy", json!({"Statement": [], "Id": "\u{160}koda"})),
+        ("Policy", json!("{\"Statement\":[],\"Id\":\"\u{160}koda\"}")),
+        ("Policy", json!("{\"Statement\":[],\"Id\":\"\\u0160koda\"}")),
     ]);
     match random.chance(20) {
         true => key.remove("Policy").map(drop),
@@ -326,6 +340,9 @@ fn request(random: &mut Random, case: &mut Value) -> Option<()> {
         ("/principal/arn", json!("")),
         ("/principal/roleArn", json!("arn:aws:iam::111122223333:role/Other")),
         ("/principal/roleArn", json!("arn:aws:iam::999900001111:role/App")),
+        ("/principal/roleArn", json!("arn:aws-cn:iam::111122223333:role/App")),
+        ("/principal/issuerArn", json!("arn:aws-cn:iam::111122223333:user/Alice")),
+        ("/principal/userId", json!("AIDA")),
         ("/principal/issuerArn", json!("arn:aws:iam::111122223333:role/App")),
         ("/principal/sessionPolicies", json!(["{\"Statement\":[{\"Effect\":\"Allow\"}]}"])),
         ("/principal/sessionPolicies", json!(["not a policy"])),
@@ -363,7 +380,56 @@ fn case_itself(random: &mut Random, case: &mut Value) -> Option<()> {
         ("contextOverrides", json!({"aws:username": "a", "AWS:UserName": "b"})),
         ("contextOverrides", json!(["aws:username"])),
         ("request", json!(null)),
+        ("Documents", json!([])),
+        ("contextoverrides", json!({})),
+        ("NOW", json!("2026-01-01T00:00:00Z")),
     ]);
     case[member] = value;
+    Some(())
+}
+
+/// Members with which a limit, or a Deny, would be lost.
+const LIMITS: [&str; 16] = [
+    "AttachedManagedPolicies",
+    "Constraints",
+    "GroupList",
+    "Organization",
+    "PermissionsBoundary",
+    "RamPolicy",
+    "ResourceControlPolicies",
+    "RolePolicyList",
+    "ServiceControlPolicies",
+    "State",
+    "Tags",
+    "UserPolicyList",
+    "KeyState",
+    "Policies",
+    "GroupDetailList",
+    "SourceArn",
+];
+
+/// A member whose name is right but for its case; beside itself, at times.
+fn spelling(random: &mut Random, case: &mut Value) -> Option<()> {
+    fn holders<'v>(value: &'v mut Value, name: &str, found: &mut Vec<&'v mut Value>) {
+        match value {
+            Value::Object(members) if members.contains_key(name) => found.push(value),
+            Value::Object(members) => {
+                members.values_mut().for_each(|value| holders(value, name, found));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|value| holders(value, name, found)),
+            _ => {}
+        }
+    }
+    let name = random.pick(&LIMITS);
+    let mut found = Vec::new();
+    documents(case).for_each(|document| holders(document, name, &mut found));
+    let members = pick(random, found)?.as_object_mut()?;
+    let value = members.get(name)?.clone();
+    if random.chance(70) {
+        members.remove(name);
+    }
+    let (first, rest) = name.split_at(1);
+    let spellings = [first.to_lowercase() + rest, name.to_uppercase(), name.to_lowercase()];
+    members.insert(random.pick(&spellings), value);
     Some(())
 }

@@ -377,7 +377,8 @@ const PROPERTIES: [&str; 6] = [
 ];
 
 /// Condition keys that are tested together; a name stands for all that start with it.
-const THEMES: [&[&str]; 8] = [
+const THEMES: [&[&str]; 9] = [
+    &["aws:principaltag/", "aws:requesttag/"],
     &["aws:resourcetag/", "kms:resourcealiases"],
     &["aws:calledvia", "kms:grantoperations", "kms:encryptioncontextkeys", "aws:tagkeys"],
     &["kms:encryptioncontext"],
@@ -411,8 +412,7 @@ fn choose_theme(random: &mut Random, scene: &mut Scene) {
             json!({"values": random.pick(&sets)});
     }
     if is_of_theme("aws:userid") && scene.kind != Kind::Service && random.chance(40) {
-        scene.request["principal"]["userId"] =
-            json!(random.pick(&["AIDAALICE111122223333", "AIDAX"]));
+        scene.request["principal"]["userId"] = json!(scene.user_id(random));
     }
     scene.facts = facts;
 }

@@ -14,7 +14,7 @@ pub(crate) fn grant(random: &mut Random, scene: &Scene, key: usize, number: usiz
         "GrantId": format!("grant-{number}"),
         "GrantToken": format!("token-{key}-{number}"),
         "Operations": operations(random, scene),
-        "IssuingAccount": root_of(random.pick(&[HOME, HOME, AWAY])),
+        "IssuingAccount": issuer(random),
     });
     let grantee = principal(random, scene);
     name(random, &mut grant, "Grantee", &grantee);
@@ -41,6 +41,15 @@ pub(crate) fn grant(random: &mut Random, scene: &Scene, key: usize, number: usiz
     grant
 }
 
+fn issuer(random: &mut Random) -> String {
+    let root = root_of(random.pick(&[HOME, HOME, AWAY]));
+    match random.below(20) {
+        0 => root.replace("arn:aws:", "arn:aws-cn:"),
+        1 => HOME.to_owned(),
+        _ => root,
+    }
+}
+
 /// The operation that is asked, if a grant can permit it, and others.
 fn operations(random: &mut Random, scene: &Scene) -> Value {
     let mut operations = vec![random.pick(&["DescribeKey", "Decrypt", "GenerateDataKey"])];
@@ -63,6 +72,7 @@ fn principal(random: &mut Random, scene: &Scene) -> String {
         (8, format!("arn:aws:iam::{HOME}:user/Bob")),
         (8, root_of(&scene.account)),
         (3, scene.account.clone()),
+        (3, root_of(&scene.account).replace("arn:aws:", "arn:aws-cn:")),
         (2, format!("arn:aws:sts::{}:assumed-role/App/s2", scene.account)),
         (2, "AIDAALICE111122223333".to_owned()),
         (2, "AROAAPP111122223333".to_owned()),

@@ -71,7 +71,7 @@ pub(crate) fn generate(seed: u64) -> Value {
     if random.chance(6) {
         flaws::spoil(random, &mut case);
     }
-    if random.chance(3) { elsewhere(&case) } else { case }
+    if random.chance(5) { elsewhere(random, case) } else { case }
 }
 
 /// Like `json!`, which would write and read every value again.
@@ -102,10 +102,27 @@ fn options_among(random: &mut Random, names: &[&str]) -> Value {
     options
 }
 
-/// The same case in another partition.
-fn elsewhere(case: &Value) -> Value {
-    let moved = case.to_string().replace("arn:aws:", "arn:aws-us-gov:");
-    serde_json::from_str(&moved).expect("still JSON")
+/// The same case in another partition, or a part of it.
+fn elsewhere(random: &mut Random, mut case: Value) -> Value {
+    let moved = |part: &Value| {
+        let text = part.to_string().replace("arn:aws:", "arn:aws-us-gov:");
+        serde_json::from_str(&text).expect("still JSON")
+    };
+    let count = case["documents"].as_array().map_or(0, Vec::len);
+    let document = format!("/documents/{}", random.below(count.max(1)));
+    let places = [
+        (50, ""),
+        (12, "/request/principal"),
+        (6, "/request/principal/arn"),
+        (6, "/request/keyId"),
+        (6, "/request"),
+        (8, "/documents"),
+        (12, &document),
+    ];
+    if let Some(part) = case.pointer_mut(random.weighted(&places)) {
+        *part = moved(part);
+    }
+    case
 }
 
 fn add_session_policies(random: &mut Random, scene: &mut Scene) {

@@ -68,14 +68,14 @@ pub(crate) fn parameters(scene: &Scene, operation: &str, random: &mut Random) ->
             maybe(random, "origin", &[json!("AWS_KMS"), json!("EXTERNAL")]);
         }
         "ReplicateKey" => {
-            maybe(random, "tags", &[tags(&["team"]), tags(&["team", "Team"])]);
+            maybe(random, "tags", &[tags(&["team"]), differing_tags()]);
             parameters["replicaRegion"] = json!(OTHER_REGION);
             if random.chance(40) {
                 parameters["bypassPolicyLockoutSafetyCheck"] = json!(random.chance(50));
             }
         }
         "TagResource" => {
-            let sets = [tags(&["team"]), tags(&["team", "app"]), tags(&["app"])];
+            let sets = [tags(&["team"]), tags(&["team", "app"]), tags(&["app"]), differing_tags()];
             parameters["tags"] = random.pick(&sets);
         }
         "UntagResource" => {
@@ -135,6 +135,11 @@ fn re_encrypt(parameters: &mut Value, scene: &Scene, random: &mut Random) {
 
 fn tags(keys: &[&str]) -> Value {
     keys.iter().map(|key| json!({"tagKey": key, "tagValue": "red"})).collect()
+}
+
+/// Two tags that are one condition key.
+fn differing_tags() -> Value {
+    json!([{"tagKey": "team", "tagValue": "red"}, {"tagKey": "Team", "tagValue": "blue"}])
 }
 
 /// Pairs as a JSON object.

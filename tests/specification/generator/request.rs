@@ -82,19 +82,29 @@ impl Scene {
             principal["tags"] =
                 json!({random.pick(&["team", "Team"]): random.pick(&["red", "blue", "*"])});
         }
-        if has_session && random.chance(2) {
+        if has_session && random.chance(5) {
             principal["tags"] = json!({"team": "red", "Team": random.pick(&["red", "blue"])});
         }
         if self.kind == Kind::Session && random.chance(8) {
             principal["sourceIdentity"] = json!("alice@example.com");
         }
-        if random.chance(6) {
-            let id = match self.kind {
-                Kind::Session => random.pick(&["AROAAPP111122223333:s1", "AROAOTHER:s1"]),
-                _ => random.pick(&["AIDAALICE111122223333", "AIDAOTHER"]),
-            };
-            principal["userId"] = json!(id);
+        if random.chance(5) {
+            self.request["principal"]["userId"] = json!(self.user_id(random));
         }
+    }
+
+    /// What `aws:userid` may be, mostly such that nothing contradicts it.
+    pub(super) fn user_id(&self, random: &mut Random) -> String {
+        let (account, name) = (&self.account, arn::last_name(&self.caller));
+        let own = match self.kind {
+            Kind::Session => format!("AROAAPP{account}:s1"),
+            Kind::User => format!("AIDA{}{account}", name.to_uppercase()),
+            Kind::Federated => format!("{account}:{name}"),
+            Kind::Root => account.clone(),
+            Kind::Service => "AIDAOTHER".to_owned(),
+        };
+        let others = ["AIDAALICE111122223333", "AIDAOTHER", "AROAOTHER:s1", "AROAOTHER:s2", "AROA"];
+        if random.chance(80) { own } else { random.pick(&others).to_owned() }
     }
 
     /// One of the four forms of a key identifier.

@@ -12,6 +12,11 @@ pub(crate) fn partition(arn: &str) -> Option<&str> {
     parts(arn).map(|p| p[1])
 }
 
+/// Accounts, principals and keys of one partition do not exist in another.
+pub(crate) fn same_partition(one: &str, other: &str) -> bool {
+    partition(one) == partition(other)
+}
+
 pub(crate) fn region(arn: &str) -> Option<&str> {
     parts(arn).map(|p| p[3])
 }

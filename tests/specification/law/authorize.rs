@@ -64,7 +64,11 @@ impl Authorization<'_> {
     pub(crate) fn verdict(&self) -> Verdict {
         if self.is_denied() {
             Verdict::ExplicitDeny
-        } else if self.is_within_reach() && self.passes_guardrails() && self.is_granted() {
+        } else if self.is_in_partition()
+            && self.is_within_reach()
+            && self.passes_guardrails()
+            && self.is_granted()
+        {
             Verdict::Allowed
         } else {
             Verdict::ImplicitDeny
@@ -114,6 +118,17 @@ impl Authorization<'_> {
             Target::Unknown { .. } => None,
         };
         self.caller.account.is_some() && self.caller.account.as_deref() == owner
+    }
+
+    /// Nothing works across partitions. A service is in all of them.
+    fn is_in_partition(&self) -> bool {
+        let owned = match &self.leg.target {
+            Target::Key(key, _) => key.arn.as_str(),
+            Target::Alias(arn) | Target::Unknown { arn, .. } => arn,
+            Target::NoKey(Resource::EverythingOr(principal)) => principal,
+            Target::NoKey(_) => return true,
+        };
+        self.caller.kind == Kind::Service || arn::same_partition(owned, &self.caller.arn)
     }
 
     /// Few operations work across accounts. A service has no account that could be another one.

@@ -4,7 +4,7 @@
 //! for GetFederationToken".
 
 use super::policy::Policy;
-use super::principals::is_service;
+use super::principals::{is_name, is_service};
 use super::request::Request;
 use super::switches::Switches;
 use super::world::{Identity, World};
@@ -69,7 +69,7 @@ impl<'a> Caller<'a> {
         };
         let (role, issuer) = (text("roleArn"), text("issuerArn"));
         if is_service(arn) {
-            let alone = role.is_none() && issuer.is_none();
+            let alone = role.is_none() && issuer.is_none() && caller.user_id.is_none();
             return if alone { Ok(caller) } else { Err(Refusal::Request) };
         }
         let Some([_, _, service, "", account, resource]) = arn::parts(arn) else {
@@ -104,6 +104,9 @@ impl<'a> Caller<'a> {
         {
             return Err(Refusal::Request);
         }
+        if !caller.has_its_user_id() {
+            return Err(Refusal::Request);
+        }
         caller.identity_policies = policies_of(caller.identity, world);
         caller.is_never_allowed = caller.is_unknown(world, switches);
         Ok(caller)
@@ -112,10 +115,15 @@ impl<'a> Caller<'a> {
     /// The role behind the session: as the request says, which must agree with the set.
     fn find_role(&mut self, given: Option<&str>, world: &'a World) -> Result<(), Refusal> {
         let account = self.account.as_deref();
-        let in_set = world.roles.iter().find(|r| r.account() == account && r.name == self.name);
+        let partition = |arn: &str| arn::same_partition(arn, &self.arn);
+        let in_set = world
+            .roles
+            .iter()
+            .find(|r| r.account() == account && partition(&r.arn) && r.name == self.name);
         let fits = |role: &str| {
             let is_role = arn::after(role, "role/").is_some();
-            is_role && arn::account(role) == account && arn::last_name(role) == self.name
+            let is_named = arn::last_name(role) == self.name;
+            is_role && arn::account(role) == account && partition(role) && is_named
         };
         let contradicts = |role: &str| in_set.is_some_and(|known| known.arn != role);
         if given.is_some_and(|role| !fits(role) || contradicts(role)) {
@@ -134,21 +142,47 @@ impl<'a> Caller<'a> {
         switches: &Switches,
     ) -> Result<(), Refusal> {
         let account = self.account.as_deref();
-        let fits =
-            |user: &str| arn::after(user, "user/").is_some() && arn::account(user) == account;
+        let partition = |arn: &str| arn::same_partition(arn, &self.arn);
+        let fits = |user: &str| {
+            arn::after(user, "user/").is_some() && arn::account(user) == account && partition(user)
+        };
         if given.is_some_and(|user| !fits(user)) {
             return Err(Refusal::Request);
         }
         let by_name = switches.is("federated_by_name", "true");
         let is_issuer = |user: &&Identity| match given {
             Some(arn) => user.arn == arn,
-            None => by_name && user.account() == account && user.name == self.name,
+            None => {
+                let own = user.account() == account && partition(&user.arn);
+                by_name && own && user.name == self.name
+            }
         };
         self.identity = world.users.iter().find(is_issuer);
         let described = self.identity.map(|user| user.arn.clone());
         self.issuer_arn = given.map(str::to_owned).or(described);
         self.issuer_is_a_namesake = by_name;
         Ok(())
+    }
+
+    /// Whether `aws:userid`, as the request says it, is what the set or the caller's ARN says.
+    fn has_its_user_id(&self) -> bool {
+        let Some(given) = self.user_id.as_deref() else { return true };
+        let known = self.identity.and_then(|identity| identity.id.as_deref());
+        let account = self.account.as_deref().unwrap_or("");
+        match (self.kind, known) {
+            (Kind::User, known) => known.is_none_or(|id| given == id),
+            (Kind::Session, known) => match given.split_once(':') {
+                Some((role, session)) => {
+                    known.is_none_or(|id| role == id)
+                        && !role.is_empty()
+                        && session == arn::last_name(&self.arn)
+                }
+                None => false,
+            },
+            (Kind::Federated, _) => given == format!("{account}:{}", self.name),
+            (Kind::Root, _) => given == account,
+            (Kind::Service, _) => false,
+        }
     }
 
     fn is_unknown(&self, world: &World, switches: &Switches) -> bool {
@@ -195,13 +229,8 @@ fn policies_of<'a>(identity: Option<&'a Identity>, world: &'a World) -> Vec<&'a 
     let mut policies: Vec<&Policy> = identity.policies.iter().collect();
     for name in &identity.groups {
         let mut groups = world.groups.iter();
-        let group = groups.find(|g| g.account() == identity.account() && g.name == *name);
+        let group = groups.find(|group| identity.may_be_in(group) && group.name == *name);
         policies.extend(&group.expect("checked at load").policies);
     }
     policies
-}
-
-/// Names of IAM users, roles and sessions.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
 }

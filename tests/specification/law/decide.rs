@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::arn;
 use super::authorize::{Authorization, Verdict};
 use super::caller::Caller;
 use super::derive;
@@ -76,7 +77,11 @@ fn check_form(case: &Value) -> Result<(), Refusal> {
     let documents = case.get("documents").is_none_or(Value::is_array);
     let members = ["options", "contextOverrides"];
     let objects = members.iter().all(|member| case.get(member).is_none_or(Value::is_object));
-    let is_case = now && documents && objects && case.get("request").is_some();
+    let known = ["contextOverrides", "documents", "id", "now", "options", "request"];
+    let misspelt =
+        |name: &String| known.iter().any(|known| name != known && name.eq_ignore_ascii_case(known));
+    let spelt = !case.as_object().is_some_and(|members| members.keys().any(misspelt));
+    let is_case = now && documents && objects && spelt && case.get("request").is_some();
     if is_case { Ok(()) } else { Err(Refusal::Case) }
 }
 
@@ -206,7 +211,10 @@ impl Asked<'_> {
             // What is not there is not found in the caller's account, and not told apart from what
             // is forbidden in another one.
             (Err(owner), _) | (Ok(_), Some(owner)) => {
-                let own = owner.is_some() && owner == self.caller.account;
+                let arn = leg.target.name();
+                let own = owner.is_some()
+                    && owner == self.caller.account
+                    && arn::same_partition(&arn, &self.caller.arn);
                 let code = if own { NOT_FOUND } else { ACCESS_DENIED };
                 return Ok(Answer::ImplicitDeny(code));
             }

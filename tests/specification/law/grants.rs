@@ -46,7 +46,7 @@ pub(crate) fn applying(key: &Key, authorization: &Authorization<'_>) -> Vec<Appl
     };
     let applied = |grant: &Value| {
         let naming = grantee_naming(grant, authorization.caller)?;
-        Some(Applied { naming, issuer: issuer(grant) })
+        Some(Applied { naming, issuer: issuer(grant, key) })
     };
     key.grants.iter().filter(|grant| applies(grant)).filter_map(applied).collect()
 }
@@ -83,9 +83,11 @@ pub(crate) fn is_visible(grant: &Value, request: &Request) -> bool {
     grant["State"] != "pending" || carried()
 }
 
-pub(crate) fn issuer(grant: &Value) -> Option<String> {
+/// The account that issued the grant: one of the key's partition.
+pub(crate) fn issuer(grant: &Value, key: &Key) -> Option<String> {
     let issuer = grant["IssuingAccount"].as_str()?;
-    arn::account_principal(issuer).map(str::to_owned)
+    let here = arn::is_account_id(issuer) || arn::same_partition(issuer, &key.arn);
+    arn::account_principal(issuer).filter(|_| here).map(str::to_owned)
 }
 
 fn source_arn(grant: &Value) -> Option<&str> {

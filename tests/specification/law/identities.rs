@@ -64,6 +64,11 @@ impl Identity {
     pub(crate) fn account(&self) -> Option<&str> {
         arn::account(&self.arn)
     }
+
+    /// Groups are of the account of their users, and of its partition.
+    pub(crate) fn may_be_in(&self, group: &Self) -> bool {
+        self.account() == group.account() && arn::same_partition(&self.arn, &group.arn)
+    }
 }
 
 /// The default versions of the managed policies.

@@ -31,6 +31,7 @@ mod principals;
 mod request;
 mod resources;
 mod retire;
+mod spelling;
 mod statement;
 mod strict;
 pub(crate) mod switches;

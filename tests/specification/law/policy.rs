@@ -181,6 +181,7 @@ fn is_lawful(statement: &Statement, kind: Kind) -> bool {
     let has_resource = resource.is_some() || not_resource.is_some();
     let for_everyone = principal.as_ref().is_some_and(|p| p.everyone);
     let is_action = |text: &String| match text.split_once(':') {
+        _ if !text.chars().all(|c| c.is_ascii_graphic()) => false,
         Some((service, name)) => !service.is_empty() && !name.is_empty(),
         None => text == "*" && kind != Kind::ResourceControl,
     };

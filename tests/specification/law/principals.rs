@@ -57,17 +57,31 @@ pub(crate) fn is_aws_principal(name: &str) -> bool {
     if name == "*" || arn::is_account_id(name) || is_unique_id(name) {
         return true;
     }
-    let Some([_, _, service, region, account, resource]) = arn::parts(name) else { return false };
+    let Some([_, partition, service, region, account, resource]) = arn::parts(name) else {
+        return false;
+    };
+    // A name that nobody can have would match nothing, in a Deny too.
+    let lawful_partition = partition.len() <= 11
+        && partition.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !lawful_partition || !name.chars().all(|c| c.is_ascii_graphic()) {
+        return false;
+    }
     let path: Vec<&str> = resource.split('/').collect();
-    let named = path.last().is_some_and(|last| !last.is_empty());
+    let named = path.last().is_some_and(|last| is_name(last));
     let lawful_resource = match (service, path.as_slice()) {
         ("iam", ["root"]) => true,
         ("iam", ["user" | "role", _, ..]) => named,
-        ("sts", ["assumed-role", _, _] | ["federated-user", _]) => named,
+        ("sts", ["assumed-role", role, _]) => is_name(role) && named,
+        ("sts", ["federated-user", _]) => named,
         _ => false,
     };
     let lawful_account = region.is_empty() && arn::is_account_id(account);
     lawful_account && lawful_resource && !name.contains(['*', '?'])
+}
+
+/// Names of IAM users, roles and sessions.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
 }
 
 /// `AIDA…` and `AROA…`: what is left of a deleted user or role.
@@ -117,7 +131,10 @@ pub(crate) fn namings(principals: &Principals, caller: &Caller) -> Vec<(Naming, 
 pub(crate) fn naming_by_value(value: &str, caller: &Caller<'_>) -> Option<(Naming, Truth)> {
     if let Some(account) = arn::account_principal(value) {
         let is_own = caller.account.as_deref() == Some(account);
-        return is_own.then_some((Naming::ItsAccount, Truth::True));
+        // The same digits in another partition are another account.
+        let elsewhere = !arn::is_account_id(value) && !arn::same_partition(value, &caller.arn);
+        let truth = if elsewhere { Truth::Unsure } else { Truth::True };
+        return is_own.then_some((Naming::ItsAccount, truth));
     }
     if is_unique_id(value) {
         return naming_by_unique_id(value, caller);
@@ -128,7 +145,8 @@ pub(crate) fn naming_by_value(value: &str, caller: &Caller<'_>) -> Option<(Namin
     // Where nobody said which role or user is behind the session, it may be any that fits.
     let may_be = |named: bool| {
         let same_name = named && arn::last_name(value) == caller.name;
-        arn::account(value) == caller.account.as_deref() && (same_name || !named)
+        let same_account = arn::account(value) == caller.account.as_deref();
+        same_account && arn::same_partition(value, &caller.arn) && (same_name || !named)
     };
     let (naming, behind, unsure) = match caller.kind {
         Kind::Session if arn::after(value, "role/").is_some() => {

@@ -4,7 +4,6 @@
 
 use serde_json::Value;
 
-use super::arn;
 use super::authorize::OwnPolicies;
 use super::caller::{Caller, Kind};
 use super::grants::{grantee_naming, is_visible, issuer, retiring_naming};
@@ -43,10 +42,14 @@ pub(crate) fn may_retire(
     let retiring_principal = counts(retiring_naming(grant, caller));
     let lists_retire_grant = list(&grant["Operations"]).contains(&Value::from("RetireGrant"));
     let grantee = lists_retire_grant && counts(grantee_naming(grant, caller));
-    let issued_here = issuer(grant).is_some() && issuer(grant) == caller.account;
+    let issuer = issuer(grant, key);
+    let issued_here = issuer.is_some() && issuer == caller.account;
     let issuing_root = caller.kind == Kind::Root && issued_here && own.all();
     // Identity policies count in the key's account and in that of the retiring principal.
-    let retiring_account = grant["RetiringPrincipal"].as_str().and_then(arn::account_principal);
+    let retiring_account = match retiring_naming(grant, caller) {
+        Some(Naming::ItsAccount) => caller.account.as_deref(),
+        _ => None,
+    };
     let account = caller.account.as_deref();
     let in_account =
         account.is_some() && (account == Some(key.account.as_str()) || account == retiring_account);

@@ -24,23 +24,27 @@ pub(crate) struct Question<'a> {
     pub(crate) switches: &'a Switches,
 }
 
-/// Actions ignore case; `*` alone stands for those of every service.
-fn action_pattern_matches(pattern: &str, action: &str) -> bool {
+/// Actions ignore case; `*` alone stands for those of every service. In that of the service no
+/// pattern has a wildcard.
+fn action_pattern_matches(pattern: &str, action: &str) -> Truth {
     if pattern == "*" {
-        return true;
+        return Truth::True;
     }
+    let like = |pattern: &str, text: &str| {
+        Truth::of(glob(&signs(&pattern.to_lowercase()), &text.to_lowercase()))
+    };
     match (pattern.split_once(':'), action.split_once(':')) {
         (Some((service, name)), Some((own_service, own_name))) => {
-            service.eq_ignore_ascii_case(own_service)
-                && glob(&signs(&name.to_lowercase()), &own_name.to_lowercase())
+            let matched = like(service, own_service).and(like(name, own_name));
+            if service.contains(['*', '?']) { matched.doubted() } else { matched }
         }
-        _ => false,
+        _ => Truth::False,
     }
 }
 
 /// Without either element a statement is about nothing.
 fn action_matches(statement: &Statement, action: &str) -> Truth {
-    let any = |list: &[String]| Truth::of(list.iter().any(|p| action_pattern_matches(p, action)));
+    let any = |list: &[String]| Truth::any(list.iter().map(|p| action_pattern_matches(p, action)));
     match (&statement.action, &statement.not_action) {
         (Some(list), _) => any(list),
         (None, Some(list)) => any(list).not(),
@@ -135,8 +139,8 @@ pub(crate) fn key_policy_denies(policy: &Policy, question: &Question<'_>) -> boo
 
 /// How the Allow statements of a key policy that apply name the caller.
 pub(crate) fn key_policy_namings(policy: &Policy, question: &Question<'_>) -> Vec<Naming> {
-    let star_counts = question.caller.kind != Kind::Service
-        || question.switches.is("aws_star_matches_service", "true");
+    let is_service = question.caller.kind == Kind::Service;
+    let aws_star_counts = question.switches.is("aws_star_matches_service", "true");
     let mut namings = Vec::new();
     for statement in policy.statements.iter().filter(|s| s.allows) {
         let Some(principal) = &statement.principal else { continue };
@@ -144,9 +148,13 @@ pub(crate) fn key_policy_namings(policy: &Policy, question: &Question<'_>) -> Ve
             continue;
         }
         for (naming, truth) in principals::namings(principal, question.caller) {
-            // `*` is no permission for a service.
-            let is_star = [Naming::Everyone, Naming::EveryAwsIdentity].contains(&naming);
-            if truth.is_enough_to_allow() && (star_counts || !is_star) {
+            // `*` is no permission for a service; that every AWS identity is one, a switch says.
+            let counts = match naming {
+                Naming::Everyone => !is_service,
+                Naming::EveryAwsIdentity => !is_service || aws_star_counts,
+                _ => true,
+            };
+            if truth.is_enough_to_allow() && counts {
                 namings.push(naming);
             }
         }

@@ -9,7 +9,7 @@ pub(crate) use super::identities::Identity;
 pub(crate) use super::keys::Key;
 use super::keys::{check_tokens, is_readable_grant, read_key};
 use super::policy::{self, Kind, Policy};
-use super::{Refusal, arn, identities, organization, strict};
+use super::{Refusal, arn, identities, organization, spelling, strict};
 
 type Read<T> = Result<T, Refusal>;
 
@@ -79,7 +79,7 @@ impl World {
         for document in documents {
             let known = MEMBERS.iter().any(|member| document.get(member).is_some());
             let cut_off = ["IsTruncated", "Truncated"].iter().any(|m| document[m] == json!(true));
-            if !known || cut_off {
+            if !known || cut_off || !spelling::is_right(document) {
                 return Err(Refusal::Policy);
             }
         }
@@ -197,7 +197,14 @@ impl World {
             for document in documents {
                 for detail in list(&document[format!("{kind}DetailList")]) {
                     let identity = Identity::read(detail, kind, &managed)?;
-                    if self.described.is_new(identity.arn.clone(), detail.clone())? {
+                    // A name is there once, in whatever path.
+                    let name = &identity.name;
+                    let place = match kind {
+                        "Group" => arn::partition(&identity.arn),
+                        _ => None,
+                    };
+                    let thing = format!("{kind} {place:?} {:?} {name}", identity.account());
+                    if self.described.is_new(thing, detail.clone())? {
                         found.push(identity);
                     }
                 }
@@ -207,7 +214,7 @@ impl World {
         (self.users, self.roles, self.groups) = (add("User")?, add("Role")?, add("Group")?);
         // A group that is named but missing may hide a Deny.
         let exists = |user: &Identity, name: &String| {
-            self.groups.iter().any(|g| g.account() == user.account() && g.name == *name)
+            self.groups.iter().any(|group| user.may_be_in(group) && group.name == *name)
         };
         let complete = |user: &Identity| user.groups.iter().all(|name| exists(user, name));
         if self.users.iter().chain(&self.roles).all(complete) {
