@@ -61,7 +61,7 @@ pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
         ]
         .into_iter()
         .collect(),
-        parameters: Parameters::default(),
+        parameters: Default::default(),
         region: None,
         via_service: None,
         dry_run: false,

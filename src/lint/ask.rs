@@ -13,7 +13,7 @@ use crate::engine::snapshot::{Identity, Key};
 use crate::engine::term::arn::Arn;
 use crate::engine::term::key_id::KeyId;
 use crate::engine::term::principal::Principal;
-use crate::engine::term::request::{Asked, Parameters, Request};
+use crate::engine::term::request::{Asked, Request};
 use crate::engine::term::truth::Truth;
 
 /// The name of the session that stands for all sessions of a role.
@@ -98,7 +98,7 @@ impl Probe {
             encryption_context: Default::default(),
             grant_tokens: Default::default(),
             context: Default::default(),
-            parameters: Parameters::default(),
+            parameters: Default::default(),
             region: None,
             via_service: None,
             dry_run: false,

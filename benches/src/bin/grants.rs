@@ -296,7 +296,7 @@ fn ask(snapshot: &Snapshot, key: &str) -> Verdict {
         encryption_context: [("tenant", "42")].into_iter().collect(),
         grant_tokens: Default::default(),
         context: Default::default(),
-        parameters: Parameters::default(),
+        parameters: Default::default(),
         region: None,
         via_service: None,
         dry_run: false,

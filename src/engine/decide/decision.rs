@@ -193,13 +193,16 @@ pub struct Leg<'a> {
     pub decision: Decision<'a>,
 }
 
+/// The authorizations of a request.
+pub type Legs<'a> = ArrayVec<Leg<'a>, 3>;
+
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub struct Answer<'a> {
     /// The caller, as the request names it.
     pub principal: &'a str,
     /// The authorizations, at least one.
-    pub legs: ArrayVec<Leg<'a>, 3>,
+    pub legs: Legs<'a>,
     /// Whether an operation was asked, not one action.
     pub by_operation: bool,
     /// ARN of the key, where the set has it.

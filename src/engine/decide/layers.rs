@@ -13,7 +13,9 @@ use crate::engine::policy::arn_pattern::Target;
 use crate::engine::policy::gist::{Marks, Sieve};
 use crate::engine::policy::statement::{Effect, Principals};
 use crate::engine::snapshot::{Attached, Key};
+use crate::engine::term::condition_key::ConditionKey;
 use crate::engine::term::truth::Truth;
+use crate::engine::term::values::{Context as _, Scalar, Values};
 
 /// One authorization, ready for the layers.
 pub(super) struct Question<'a, 'f, O> {
@@ -25,6 +27,20 @@ pub(super) struct Question<'a, 'f, O> {
     target: Target<'f>,
     /// The statements that are looked at.
     sieve: Sieve,
+    /// The condition key whose values were marked last.
+    seen: Seen<'a>,
+}
+
+/// A condition key, and the marks of its values.
+type Seen<'a> = Option<(&'a ConditionKey, Marks)>;
+
+/// The marks of values, as statements may want one; all where that cannot be told.
+fn marks_of(values: Values<'_>) -> Marks {
+    match values {
+        Values::Absent => Marks::NONE,
+        Values::One(Scalar::Text(text)) => Marks::value(text),
+        Values::One(_) | Values::Many(_) | Values::Each(_) | Values::Unknown => Marks::ALL,
+    }
 }
 
 /// What one layer says.
@@ -80,7 +96,7 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
                 resources: Marks::resource(target.text()),
             }
         };
-        Self { facts, observer, target, sieve }
+        Self { facts, observer, target, sieve, seen: None }
     }
 
     fn caller(&self) -> &Caller<'a> {
@@ -164,7 +180,18 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
         let facts = self.facts;
         let evaluation = &facts.snapshot.evaluation;
         let in_key_policy = layer == Layer::KeyPolicy;
-        for statement in policy.passing(self.sieve) {
+        let hears_of_all = self.observer.hears_of_all();
+        let mut seen = self.seen;
+        let values = |key: &'a ConditionKey| match seen {
+            _ if hears_of_all => Marks::ALL,
+            Some((other, marks)) if std::ptr::eq(other, key) || other == key => marks,
+            _ => {
+                let marks = marks_of(facts.values(key));
+                seen = Some((key, marks));
+                marks
+            }
+        };
+        for statement in policy.passing(self.sieve, values) {
             let bearer = statement.principals == Principals::Bearer;
             let (principal, namings) = match statement.effect {
                 Effect::Deny => (
@@ -217,6 +244,7 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
                 }
             }
         }
+        self.seen = seen;
     }
 }
 

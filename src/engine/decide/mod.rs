@@ -25,7 +25,7 @@ use arrayvec::ArrayVec;
 
 use self::caller::{Caller, Naming, Namings};
 use self::combine::{GrantSays, KeySays, Path, Verdicts, combine};
-use self::decision::{Answer, Decision, Denial, Layer, Leg, Missing};
+use self::decision::{Answer, Decision, Denial, Layer, Leg, Legs, Missing};
 use self::explain::Explanation;
 use self::facts::Facts;
 use self::grants::SourceArns;
@@ -89,9 +89,9 @@ pub fn observed<'a>(
         let owner = claims::owner(&authorization.resource);
         claims::check(organization, request, owner, claims::RESOURCE)?;
     }
-    let mut decide_all = |source_arns: SourceArns| {
-        let mut legs = ArrayVec::new();
+    let mut decide_all = |source_arns: SourceArns, legs: &mut Legs<'a>| {
         let mut opened = ArrayVec::<Opened, 3>::new();
+        legs.clear();
         for authorization in &authorizations {
             let (decision, by) =
                 decide_leg(snapshot, request, &caller, authorization, source_arns, observer);
@@ -99,12 +99,11 @@ pub fn observed<'a>(
             legs.push(Leg { action: authorization.action, resource, decision });
             opened.push(by);
         }
-        (legs, opened)
+        opened
     };
-    let (legs, opened) = decide_all(SourceArns::Whichever);
     let mut answer = Answer {
         principal: request.principal.text(),
-        legs,
+        legs: Legs::new(),
         by_operation: matches!(request.asked, Asked::Operation(_)),
         key_arn: authorizations.iter().find_map(|authorization| match authorization.resource {
             Resource::Key(key) => Some(&*key.arn),
@@ -112,10 +111,10 @@ pub fn observed<'a>(
         }),
         dry_run: request.dry_run,
     };
+    let opened = decide_all(SourceArns::Whichever, &mut answer.legs);
     if request.asked_re_encrypt() && source_arns_differ(&opened) {
         for source_arns in [SourceArns::With, SourceArns::Without] {
-            let (legs, opened) = decide_all(source_arns);
-            answer.legs = legs;
+            let opened = decide_all(source_arns, &mut answer.legs);
             if opened.iter().all(|by| *by != Opened::Not) {
                 return Ok(answer);
             }

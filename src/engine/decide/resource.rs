@@ -118,8 +118,8 @@ impl<'a> Locator<'a, '_> {
     /// No Region, or no account, can be told.
     pub fn key(&self, id: &KeyId<'a>, field: &str) -> Result<Located<'a>, InvalidRequest> {
         let alias = id.alias_name();
-        let region = match id.home() {
-            Some((_, region)) => region,
+        let region = match id.region() {
+            Some(region) => region,
             None => self.region()?,
         };
         let arn: Composed<'a> = match id {

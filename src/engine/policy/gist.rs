@@ -64,6 +64,12 @@ impl Marks {
         Self::of(6, arn)
     }
 
+    /// The mark of a value of a condition key.
+    #[must_use]
+    pub fn value(text: &str) -> Self {
+        Self::of(7, text)
+    }
+
     /// The mark of a principal of a policy.
     #[must_use]
     pub fn pattern(pattern: &PrincipalPattern) -> Self {
@@ -93,9 +99,15 @@ impl Marks {
         let account = principal.account().as_ref().map_or(Self::NONE, Self::account);
         let itself = match principal {
             Principal::Root { .. } => Self::NONE,
-            Principal::User { arn, .. } => Self::user(arn),
+            Principal::User { name, .. } => Self::of(2, name),
             Principal::Session { arn, role, .. } => {
-                Self::session(arn).and(Self::role(role_arn.unwrap_or(role)))
+                let named =
+                    |arn: &str| arn.strip_suffix(role).is_some_and(|path| path.ends_with('/'));
+                let behind = match role_arn {
+                    Some(role_arn) if !named(role_arn) => Self::role(role_arn),
+                    _ => Self::of(3, role),
+                };
+                Self::session(arn).and(behind)
             }
             Principal::Federated { arn, .. } => Self::session(arn).and(behind_federated),
             Principal::Service { name } => Self::service(name),
@@ -147,6 +159,10 @@ pub struct Gist {
     actions: ActionSet,
     principals: Marks,
     resources: Marks,
+    /// The values that it wants of a condition key; all of them where it wants none in particular.
+    values: Marks,
+    /// Which condition key that is, by its position in the policy's list.
+    key: u8,
 }
 
 impl Gist {
@@ -169,7 +185,27 @@ impl Gist {
                 })
             }
         };
-        Self { actions: statement.actions, principals, resources }
+        let actions = statement.actions;
+        Self { actions, principals, resources, values: Marks::ALL, key: 0 }
+    }
+
+    /// The gist of a statement that does not apply unless the condition key at `key` has one of
+    /// `values`.
+    #[must_use]
+    pub fn wanting(self, key: u8, values: Marks) -> Self {
+        Self { key, values, ..self }
+    }
+
+    /// Which condition key it wants a value of.
+    #[must_use]
+    pub fn wanted(&self) -> Option<u8> {
+        (self.values != Marks::ALL).then_some(self.key)
+    }
+
+    /// Whether one of the values that it wants may be among `values`.
+    #[must_use]
+    pub fn is_content_with(&self, values: Marks) -> bool {
+        self.values.meet(values)
     }
 }
 

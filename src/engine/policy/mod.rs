@@ -9,11 +9,13 @@ pub mod principal;
 mod session;
 pub mod statement;
 pub mod template;
+mod wanted;
 
 use std::sync::Arc;
 
-use self::gist::{Gist, Sieve};
+use self::gist::{Gist, Marks, Sieve};
 use self::statement::Statement;
+use super::term::condition_key::ConditionKey;
 pub use document::compile;
 pub use session::{SESSION_POLICY_LIMITS, session};
 
@@ -68,6 +70,9 @@ impl PolicyKind {
 pub struct Policy {
     /// Its statements in order, each with what it is about, roughly.
     entries: Box<[(Gist, Arc<Statement>)]>,
+    /// The condition keys of which its statements want particular values, where that tells many of
+    /// them apart.
+    keys: Box<[ConditionKey]>,
 }
 
 impl Policy {
@@ -75,7 +80,14 @@ impl Policy {
     #[must_use]
     pub fn new(statements: impl IntoIterator<Item = Arc<Statement>>) -> Self {
         let entry = |statement: Arc<Statement>| (Gist::of(&statement), statement);
-        Self { entries: statements.into_iter().map(entry).collect() }
+        let mut entries: Box<[_]> = statements.into_iter().map(entry).collect();
+        let keys = wanted::keys(entries.iter().map(|(_, statement)| &**statement));
+        for (gist, statement) in &mut entries {
+            if let Some((key, values)) = wanted::of(statement, &keys) {
+                *gist = gist.wanting(key, values);
+            }
+        }
+        Self { entries, keys }
     }
 
     /// Its statements in order.
@@ -84,8 +96,19 @@ impl Policy {
     }
 
     /// The statements that may be about a request, in order. The others are not even looked at.
-    pub fn passing(&self, sieve: Sieve) -> impl Iterator<Item = &Statement> {
-        let passes = move |(gist, _): &&(Gist, Arc<Statement>)| sieve.passes(gist);
+    /// `values` marks the values that a condition key has in the request.
+    pub fn passing<'p>(
+        &'p self,
+        sieve: Sieve,
+        mut values: impl FnMut(&'p ConditionKey) -> Marks,
+    ) -> impl Iterator<Item = &'p Statement> {
+        let passes = move |(gist, _): &&'p (Gist, Arc<Statement>)| {
+            if !sieve.passes(gist) {
+                return false;
+            }
+            let key = gist.wanted().and_then(|key| self.keys.get(usize::from(key)));
+            key.is_none_or(|key| gist.is_content_with(values(key)))
+        };
         self.entries.iter().filter(passes).map(|(_, statement)| &**statement)
     }
 

@@ -1,6 +1,7 @@
 //! Amazon Resource Names.
 
 use super::account::AccountId;
+use super::text::position;
 
 /// An ARN cut into its six parts. The last part keeps its colons.
 ///
@@ -26,9 +27,8 @@ impl<'a> Arn<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut resource = text.strip_prefix("arn:")?;
-        // The parts are short: to look at each byte is faster than to begin a search.
         let mut part = || {
-            let end = resource.as_bytes().iter().position(|byte| *byte == b':')?;
+            let end = position(resource.as_bytes(), b':')?;
             let (part, rest) = resource.split_at_checked(end)?;
             resource = rest.get(1..)?;
             Some(part)

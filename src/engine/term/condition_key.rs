@@ -131,8 +131,15 @@ impl ConditionKey {
     /// The part of the name that a family leaves to users; empty for other keys.
     #[must_use]
     pub fn suffix(&self) -> &str {
-        let family = FAMILIES.iter().find(|(_, source)| *source == self.source);
-        family.and_then(|(prefix, _)| self.name.get(prefix.len()..)).unwrap_or_default()
+        let prefix = match self.source {
+            KeySource::EncryptionContext => "kms:EncryptionContext:",
+            KeySource::RecipientAttestation => "kms:RecipientAttestation:",
+            KeySource::PrincipalTag => "aws:PrincipalTag/",
+            KeySource::RequestTag => "aws:RequestTag/",
+            KeySource::ResourceTag => "aws:ResourceTag/",
+            _ => return "",
+        };
+        self.name.get(prefix.len()..).unwrap_or_default()
     }
 
     /// Whether `name` names this key.

@@ -70,6 +70,15 @@ impl<'a> KeyId<'a> {
         }
     }
 
+    /// The Region, where the form names it.
+    #[must_use]
+    pub fn region(&self) -> Option<&'a str> {
+        match self {
+            Self::Arn(arn) | Self::AliasArn(arn) => Some(arn.region),
+            Self::Id(_) | Self::AliasName(_) => None,
+        }
+    }
+
     /// The alias name, where an alias is named.
     #[must_use]
     pub fn alias_name(&self) -> Option<&'a str> {

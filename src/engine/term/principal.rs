@@ -1,10 +1,8 @@
 //! Who asks: users, sessions, root users and services.
 
-use memchr::memchr;
-
 use super::account::AccountId;
 use super::arn::Arn;
-use super::text::Alphabet;
+use super::text::{Alphabet, position};
 
 /// A caller, as named in a request.
 ///
@@ -159,7 +157,7 @@ pub fn is_name(text: &str) -> bool {
 
 /// What is before the first `/`, and what is behind it.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let at = memchr(b'/', text.as_bytes())?;
+    let at = position(text.as_bytes(), b'/')?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 

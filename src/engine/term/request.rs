@@ -1,5 +1,6 @@
 //! A question, read and checked, before any policy is looked at.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::arn::Arn;
@@ -41,7 +42,7 @@ pub struct Request<'a> {
     /// key; no empty list.
     pub context: Few<Asserted<'a>, 8>,
     /// Parameters of the operation.
-    pub parameters: Parameters<'a>,
+    pub parameters: Given<'a>,
     /// Region of the endpoint that was called.
     pub region: Option<&'a str>,
     /// The service that calls on behalf of the principal.
@@ -115,8 +116,30 @@ pub enum OverrideValue {
     Many(Vec<String>),
 }
 
-/// Parameters of a KMS operation, by their names in the KMS API. `None` is "not sent".
+/// Parameters of a KMS operation, or none. They are long and most requests have none: they stand
+/// elsewhere.
 #[derive(Clone, Debug, Default)]
+pub struct Given<'a>(Option<Box<Parameters<'a>>>);
+
+impl<'a> From<Parameters<'a>> for Given<'a> {
+    fn from(parameters: Parameters<'a>) -> Self {
+        Self(Some(Box::new(parameters)))
+    }
+}
+
+impl<'a> Deref for Given<'a> {
+    type Target = Parameters<'a>;
+
+    fn deref(&self) -> &Parameters<'a> {
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// The parameters of a request without.
+static NONE: Parameters<'static> = Parameters::none();
+
+/// Parameters of a KMS operation, by their names in the KMS API. `None` is "not sent".
+#[derive(Clone, Debug)]
 pub struct Parameters<'a> {
     /// `EncryptionAlgorithm`, and `SourceEncryptionAlgorithm` of ReEncrypt.
     pub encryption_algorithm: Option<&'a str>,
@@ -182,6 +205,53 @@ pub struct Parameters<'a> {
     pub retiring_principal: Option<&'a str>,
     /// The grant that CreateGrant makes.
     pub grant: Option<GrantParameters<'a>>,
+}
+
+impl Parameters<'_> {
+    /// None at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            encryption_algorithm: None,
+            destination_key_id: None,
+            source_key_id: None,
+            destination_encryption_context: Pairs::new(),
+            destination_encryption_algorithm: None,
+            key_pair_spec: None,
+            signing_algorithm: None,
+            mac_algorithm: None,
+            key_agreement_algorithm: None,
+            wrapping_algorithm: None,
+            wrapping_key_spec: None,
+            message_type: None,
+            policy_name: None,
+            pending_window_in_days: None,
+            rotation_period_in_days: None,
+            bypass_policy_lockout_safety_check: None,
+            expiration_model: None,
+            valid_to: None,
+            primary_region: None,
+            replica_region: None,
+            recipient_attestation: Pairs::new(),
+            key_spec: None,
+            key_usage: None,
+            origin: None,
+            multi_region: None,
+            tags: Pairs::new(),
+            tag_keys: Texts::new(),
+            alias_name: None,
+            target_key_id: None,
+            grant_id: None,
+            retiring_principal: None,
+            grant: None,
+        }
+    }
+}
+
+impl Default for Parameters<'_> {
+    fn default() -> Self {
+        Self::none()
+    }
 }
 
 /// The grant that a CreateGrant request makes.

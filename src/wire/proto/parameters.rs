@@ -6,7 +6,9 @@ use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::term::key_id::is_alias_name;
 use crate::engine::term::principal::is_service;
-use crate::engine::term::request::{GrantParameters, InvalidRequest, Pairs, Parameters, Texts};
+use crate::engine::term::request::{
+    Given, GrantParameters, InvalidRequest, Pairs, Parameters, Texts,
+};
 use crate::engine::term::time::Timestamp;
 use crate::wire::v1;
 
@@ -24,10 +26,10 @@ const CONSTRAINT_VALUE: usize = 384;
 
 /// Reads the parameters. Those that the operation does not have are checked for form and do not
 /// count.
-pub(super) fn parameters(message: Option<Box<ParametersView<'_>>>) -> Refused<Parameters<'_>> {
-    let Some(from) = message else { return Ok(Parameters::default()) };
+pub(super) fn parameters(message: Option<Box<ParametersView<'_>>>) -> Refused<Given<'_>> {
+    let Some(from) = message else { return Ok(Given::default()) };
     let from = *from;
-    Ok(Parameters {
+    let parameters = Parameters {
         encryption_algorithm: optional(from.encryption_algorithm),
         destination_key_id: key_id("parameters.destination_key_id", from.destination_key_id)?,
         source_key_id: key_id("parameters.source_key_id", from.source_key_id)?,
@@ -66,7 +68,8 @@ pub(super) fn parameters(message: Option<Box<ParametersView<'_>>>) -> Refused<Pa
         grant_id: optional(from.grant_id),
         retiring_principal: retiring_principal(from.retiring_principal)?,
         grant: from.grant.map(grant_parameters).transpose()?,
-    })
+    };
+    Ok(parameters.into())
 }
 
 fn valid_to(from: &prost_types::Timestamp) -> Refused<Timestamp> {
