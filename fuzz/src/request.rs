@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
         let bytes = told.encode_to_vec();
         assert_eq!(v1::AuthorizeResponse::decode(&*bytes).as_ref(), Ok(&told));
         if detail == v1::Detail::Unspecified {
-            let mut out = bytes::BytesMut::new();
+            let mut out = Vec::new();
             encode(&answer, &envelope, &mut out);
             assert_eq!(*out, *bytes, "written in one piece");
         }

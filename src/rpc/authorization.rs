@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
-use bytes::BytesMut;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -36,18 +35,15 @@ use crate::wire::record::Decided;
 use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::AuthorizationService;
 
-/// Requests in one batch.
-const BATCH: usize = 1000;
-
 /// Where the instant of a decision comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Answers authorization questions.
 #[derive(Clone)]
 pub struct Authorization {
-    pdp: Arc<Pdp>,
-    clock: Clock,
-    telemetry: Telemetry,
+    pub(super) pdp: Arc<Pdp>,
+    pub(super) clock: Clock,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Authorization {
@@ -73,7 +69,7 @@ impl Authorization {
     }
 
     /// Decides one request from one snapshot.
-    fn answer(
+    pub(super) fn answer(
         &self,
         snapshot: &Snapshot,
         message: &v1::AuthorizeRequest,
@@ -91,7 +87,7 @@ impl Authorization {
         &self,
         view: View<'_>,
         metadata: &MetadataMap,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<Option<impl Future<Output = Result<(), Status>> + Send + 'static>, Status> {
         let mut call = self.call(Method::Authorize, metadata);
         let started = self.telemetry.timer();
@@ -128,7 +124,7 @@ impl Authorization {
     }
 
     /// Decides, and hands the answer to `finish`. A defect of ours is no answer.
-    fn guarded<T>(
+    pub(super) fn guarded<T>(
         &self,
         snapshot: &Snapshot,
         view: View<'_>,
@@ -195,7 +191,7 @@ impl Authorization {
 }
 
 /// Waits for the record of a decision, where no answer may be given without it.
-async fn settled(pending: Pending) -> Result<(), Status> {
+pub(super) async fn settled(pending: Pending) -> Result<(), Status> {
     if pending.is_none() {
         return Ok(());
     }
@@ -223,7 +219,7 @@ async fn fresh(
     snapshot(pdp, question.consistency.as_ref(), tokens, left).await
 }
 
-fn rpc_status(status: &Status) -> pb::Status {
+pub(super) fn rpc_status(status: &Status) -> pb::Status {
     use prost::Message as _;
     let details =
         pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
@@ -290,65 +286,7 @@ impl AuthorizationService for Authorization {
 }
 
 impl Authorization {
-    fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
+    pub(super) fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
         self.telemetry.call(method, |name| metadata.get(name)?.to_str().ok())
-    }
-
-    async fn batch(
-        &self,
-        call: &Request<v1::BatchAuthorizeRequest>,
-        told: &mut Call,
-    ) -> Result<v1::BatchAuthorizeResponse, Status> {
-        let left = time_left(call.metadata())?;
-        let batch = call.get_ref();
-        let refuse = |field: &str, message: String| {
-            Err(status::invalid(&InvalidRequest::new(field, message)))
-        };
-        if batch.requests.len() > BATCH {
-            return refuse("requests", format!("more than {BATCH}"));
-        }
-        let Ok(stop_mode) = v1::StopMode::try_from(batch.stop_mode) else {
-            return refuse("stop_mode", "no such stop mode".to_owned());
-        };
-        if let Some(index) = batch.requests.iter().position(|item| item.consistency.is_some()) {
-            let field = format!("requests[{index}].consistency");
-            return refuse(&field, "must be empty: a batch has one `consistency`".to_owned());
-        }
-        let tokens = batch.requests.iter().any(|request| !request.grant_tokens.is_empty());
-        let mut found = Vec::with_capacity(batch.requests.len());
-        {
-            let snapshot = snapshot(&self.pdp, batch.consistency.as_ref(), tokens, left).await?;
-            let now = (self.clock)();
-            for message in &batch.requests {
-                let started = self.telemetry.timer();
-                let answer = self.answer(&snapshot, message, now, told, started);
-                let allowed = answer
-                    .as_ref()
-                    .is_ok_and(|(answer, _)| answer.decision() == v1::Decision::Allowed);
-                found.push(answer);
-                let stop = match stop_mode {
-                    v1::StopMode::Unspecified => false,
-                    v1::StopMode::FirstNotAllowed => !allowed,
-                    v1::StopMode::FirstAllowed => allowed,
-                };
-                if stop {
-                    break;
-                }
-            }
-        }
-        let mut items = Vec::with_capacity(found.len());
-        for answer in found {
-            let answer = match answer {
-                Ok((answer, pending)) => settled(pending).await.map(|()| answer),
-                Err(status) => Err(status),
-            };
-            items.push(v1::BatchAuthorizeItem {
-                result: Some(match answer {
-                    Ok(answer) => v1::batch_authorize_item::Result::Response(answer),
-                    Err(status) => v1::batch_authorize_item::Result::Error(rpc_status(&status)),
-                }),
-            });
-        }
-        Ok(v1::BatchAuthorizeResponse { items })
     }
 }

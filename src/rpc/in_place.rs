@@ -1,5 +1,5 @@
-//! `Authorize` without generated code in between: the request is read where it lies, and the answer
-//! is written in one piece.
+//! `Authorize` and `BatchAuthorize` without generated code in between: the request is read where it
+//! lies, and the answer is written in one piece.
 //!
 //! Only the plain call is answered here: one uncompressed message, whole, that asks for no
 //! reasoning and waits for nothing. Whatever else comes is handed, with all that was read of it, to
@@ -11,10 +11,11 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
+use smallvec::SmallVec;
 use tonic::body::Body;
 use tonic::metadata::{GRPC_CONTENT_TYPE, MetadataMap};
 use tonic::server::NamedService;
@@ -22,14 +23,18 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::authorization::Authorization;
-use crate::wire::proto::decode::decode;
+use super::batch::{BATCH, Batched};
+use crate::wire::proto::decode::{BatchView, decode, decode_batch};
+use crate::wire::proto::view::View;
+use crate::wire::v1;
 use crate::wire::v1::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME};
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
 
-/// The path of the method.
+/// The paths of the methods.
 const AUTHORIZE: &str = "/keyward.v1.AuthorizationService/Authorize";
+const BATCH_AUTHORIZE: &str = "/keyward.v1.AuthorizationService/BatchAuthorize";
 
 /// The header that says how messages are compressed.
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -37,18 +42,20 @@ const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-/// `AuthorizationService`: the generated one, but for `Authorize`.
+/// `AuthorizationService`: the generated one, but for the plain calls.
 #[derive(Clone)]
 pub(super) struct InPlace {
     authorization: Authorization,
     generated: AuthorizationServiceServer<Authorization>,
+    message_bytes: usize,
 }
 
 impl InPlace {
     /// Answers as `authorization` does; messages have at most `message_bytes`.
     pub(super) fn new(authorization: Authorization, message_bytes: usize) -> Self {
         let generated = AuthorizationServiceServer::new(authorization.clone());
-        Self { authorization, generated: generated.max_decoding_message_size(message_bytes) }
+        let generated = generated.max_decoding_message_size(message_bytes);
+        Self { authorization, generated, message_bytes }
     }
 }
 
@@ -66,13 +73,17 @@ impl Service<Request> for InPlace {
     }
 
     fn call(&mut self, request: Request) -> Answering {
-        let plain = request.uri().path() == AUTHORIZE && !request.headers().contains_key(ENCODING);
-        if !plain {
+        let method = match request.uri().path() {
+            AUTHORIZE => Method::One,
+            BATCH_AUTHORIZE => Method::Batch,
+            _ => return Answering(State::Elsewhere(self.generated.call(request))),
+        };
+        if request.headers().contains_key(ENCODING) {
             return Answering(State::Elsewhere(self.generated.call(request)));
         }
         let (parts, body) = request.into_parts();
-        let service = self.clone();
-        Answering(State::Reading(Reading { service, parts, body, message: None }))
+        let (service, frames) = (self.clone(), Frames::new());
+        Answering(State::Reading(Reading { service, method, parts, body, frames }))
     }
 }
 
@@ -91,12 +102,23 @@ enum State {
     Over,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+enum Method {
+    One,
+    Batch,
+}
+
+/// Frames of a message; most have one.
+type Frames = SmallVec<[Bytes; 1]>;
+
 struct Reading {
     service: InPlace,
+    method: Method,
     parts: http::request::Parts,
     body: Body,
-    /// The frame that came, if one did.
-    message: Option<Bytes>,
+    /// The frames that came.
+    frames: Frames,
 }
 
 impl Future for Answering {
@@ -127,66 +149,119 @@ fn over() -> Response {
     Status::new(Code::Internal, "the call is over").into_http()
 }
 
-/// What came behind the first frame.
+/// What came behind the frames.
 type Came = Option<Result<Frame<Bytes>, Status>>;
 
 impl Reading {
     /// Reads on until the call is over, or something came that is not plain.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Came> {
         loop {
-            if self.message.is_some() && self.body.is_end_stream() {
+            if !self.frames.is_empty() && self.body.is_end_stream() {
                 return Poll::Ready(None);
             }
             let came = ready!(Pin::new(&mut self.body).poll_frame(context));
             match came {
-                Some(Ok(frame)) if frame.is_data() && self.message.is_none() => {
-                    self.message = frame.into_data().ok();
+                Some(Ok(frame)) if self.takes(&frame) => {
+                    self.frames.extend(frame.into_data().ok());
                 }
                 other => return Poll::Ready(other),
             }
         }
     }
 
-    /// Answers, or hands the call on.
-    fn answer(mut self, came: Came) -> Result<Response, Boxed> {
-        let message = self.message.clone();
-        let plain = message.as_ref().filter(|_| came.is_none()).and_then(whole);
-        let Some(view) = plain.and_then(decode) else { return Err(self.hand_on(came)) };
-        if !Authorization::is_plain(&view) {
-            return Err(self.hand_on(came));
+    /// Whether a frame may belong to a plain message.
+    fn takes(&self, frame: &Frame<Bytes>) -> bool {
+        let Some(data) = frame.data_ref() else { return false };
+        match self.method {
+            Method::One => self.frames.is_empty(),
+            Method::Batch => {
+                let length: usize = self.frames.iter().map(Bytes::len).sum();
+                length + data.len() <= PREFIX + self.service.message_bytes
+            }
         }
+    }
+
+    /// Answers, or hands the call on.
+    fn answer(self, came: Came) -> Result<Response, Boxed> {
+        let read = match &*self.frames {
+            [frame] => frame.clone(),
+            frames => frames.concat().into(),
+        };
+        let Some(message) = whole(&read).filter(|_| came.is_none()) else {
+            return Err(self.hand_on(came));
+        };
+        let authorization = &self.service.authorization;
         // Whatever may refuse a caller stands here: the request is read, nothing is decided, and
         // `self.parts.extensions` tell of the connection.
-        let metadata = MetadataMap::from_headers(mem::take(&mut self.parts.headers));
-        let mut out = BytesMut::new();
-        out.put_bytes(0, PREFIX);
-        match self.service.authorization.answer_plain(view, &metadata, &mut out) {
-            Ok(None) => Ok(written(out)),
-            Ok(Some(record)) => Err(Box::pin(async move {
-                Ok(record.await.map_or_else(Status::into_http, |()| written(out)))
-            })),
-            Err(status) => Ok(status.into_http()),
+        match self.method {
+            Method::One => match decode(message).filter(Authorization::is_plain) {
+                Some(view) => one(authorization, view, self.parts.headers),
+                None => Err(self.hand_on(came)),
+            },
+            Method::Batch => {
+                let read = decode_batch(message, BATCH).and_then(|batch| {
+                    let plain = batch.requests.iter().all(Authorization::is_plain);
+                    let stop_mode = v1::StopMode::try_from(batch.stop_mode).ok()?;
+                    (plain && batch.consistency.is_none()).then_some((batch, stop_mode))
+                });
+                match read {
+                    Some((read, mode)) => batch(authorization, read, mode, self.parts.headers),
+                    None => Err(self.hand_on(came)),
+                }
+            }
         }
     }
 
     /// Gives the generated code the call as it came.
     fn hand_on(mut self, came: Came) -> Boxed {
-        let first = self.message.map(|data| Ok(Frame::data(data)));
-        let body = Body::new(Replayed { frames: [first, came], rest: self.body });
-        self.service.generated.call(Request::from_parts(self.parts, body))
+        let body = Replayed { frames: self.frames.into_iter(), came, rest: self.body };
+        self.service.generated.call(Request::from_parts(self.parts, Body::new(body)))
     }
 }
 
-/// The message of a frame that holds one, uncompressed, and nothing else.
-fn whole(frame: &Bytes) -> Option<&[u8]> {
-    let (prefix, message) = frame.split_first_chunk::<PREFIX>()?;
+fn one(
+    authorization: &Authorization,
+    view: View<'_>,
+    headers: HeaderMap,
+) -> Result<Response, Boxed> {
+    let metadata = MetadataMap::from_headers(headers);
+    let mut out = vec![0; PREFIX];
+    match authorization.answer_plain(view, &metadata, &mut out) {
+        Ok(None) => Ok(written(out)),
+        Ok(Some(record)) => Err(Box::pin(async move {
+            Ok(record.await.map_or_else(Status::into_http, |()| written(out)))
+        })),
+        Err(status) => Ok(status.into_http()),
+    }
+}
+
+fn batch(
+    authorization: &Authorization,
+    batch: BatchView<'_>,
+    stop_mode: v1::StopMode,
+    headers: HeaderMap,
+) -> Result<Response, Boxed> {
+    let metadata = MetadataMap::from_headers(headers);
+    // An answer is about so long.
+    let mut out = Vec::with_capacity(PREFIX + 320 * batch.requests.len());
+    out.resize(PREFIX, 0);
+    match authorization.batch_plain(batch, stop_mode, &metadata, out) {
+        Ok(Batched::Now(out)) => Ok(written(out)),
+        Ok(Batched::Later(out)) => Err(Box::pin(async move { Ok(written(out.await)) })),
+        Err(status) => Ok(status.into_http()),
+    }
+}
+
+/// The message of bytes that are one, uncompressed, and nothing else.
+fn whole(read: &[u8]) -> Option<&[u8]> {
+    let (prefix, message) = read.split_first_chunk::<PREFIX>()?;
     let [0, length @ ..] = prefix else { return None };
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     (message.len() == length).then_some(message)
 }
 
 /// The answer: a message behind its prefix, and the status behind it.
-fn written(mut out: BytesMut) -> Response {
+fn written(mut out: Vec<u8>) -> Response {
     let length = out.len().saturating_sub(PREFIX);
     // An answer is far shorter than four gigabytes.
     let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -194,7 +269,7 @@ fn written(mut out: BytesMut) -> Response {
         let [_, a, b, c, d] = prefix;
         [*a, *b, *c, *d] = length.to_be_bytes();
     }
-    let mut response = Response::new(Body::new(Message(Some(out.freeze()), true)));
+    let mut response = Response::new(Body::new(Message(Some(out.into()), true)));
     response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
     response
 }
@@ -228,7 +303,8 @@ impl http_body::Body for Message {
 
 /// A body of which something was read already.
 struct Replayed {
-    frames: [Came; 2],
+    frames: smallvec::IntoIter<[Bytes; 1]>,
+    came: Came,
     rest: Body,
 }
 
@@ -240,15 +316,16 @@ impl http_body::Body for Replayed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        for frame in &mut self.frames {
-            if let Some(read) = frame.take() {
-                return Poll::Ready(Some(read));
-            }
+        if let Some(data) = self.frames.next() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some(came) = self.came.take() {
+            return Poll::Ready(Some(came));
         }
         Pin::new(&mut self.rest).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.iter().all(Option::is_none) && self.rest.is_end_stream()
+        self.frames.len() == 0 && self.came.is_none() && self.rest.is_end_stream()
     }
 }

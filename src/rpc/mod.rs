@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod authorization;
+mod batch;
 mod deadline;
 mod decision_id;
 mod freshness;

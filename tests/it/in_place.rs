@@ -1,5 +1,8 @@
 //! What is read in place and answered in one piece is what the generated code makes of it.
 
+mod batch;
+mod calls;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +24,7 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::{Service as _, ServiceExt as _};
 
+use self::calls::{Call, calls, framed};
 use crate::doors::{Door, case, lines, noon, verified};
 
 /// Numbers that look random and are the same in every run.
@@ -201,7 +205,7 @@ fn an_answer_written_in_one_piece_is_the_message_encoded() {
                 consistency_token: "documents.0",
                 detail: v1::Detail::Unspecified,
             };
-            let mut out = bytes::BytesMut::new();
+            let mut out = Vec::new();
             encode(&answer, &envelope, &mut out);
             assert_eq!(*out, *response(&answer, None, &envelope).encode_to_vec(), "{line}");
         }
@@ -210,106 +214,22 @@ fn an_answer_written_in_one_piece_is_the_message_encoded() {
     assert!(written > 150, "only {written} answers");
 }
 
-/// A call as it goes over the wire.
-struct Call {
-    name: &'static str,
-    headers: Vec<(&'static str, &'static str)>,
-    frames: Vec<Vec<u8>>,
-}
-
-fn framed(message: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0];
-    frame.extend(u32::try_from(message.len()).expect("a length").to_be_bytes());
-    frame.extend(message);
-    frame
-}
-
-fn question() -> v1::AuthorizeRequest {
-    v1::AuthorizeRequest {
-        request_id: "q".to_owned(),
-        principal: Some(v1::Principal {
-            arn: "arn:aws:sts::111122223333:assumed-role/OrdersService/i-0abc".to_owned(),
-            ..v1::Principal::default()
-        }),
-        action: "kms:Decrypt".to_owned(),
-        key_id: "alias/orders".to_owned(),
-        encryption_context: [("tenant".to_owned(), "42".to_owned())].into(),
-        ..v1::AuthorizeRequest::default()
-    }
-}
-
-fn calls() -> Vec<Call> {
-    let plain = framed(&question().encode_to_vec());
-    let with = |change: fn(&mut v1::AuthorizeRequest)| {
-        let mut message = question();
-        change(&mut message);
-        framed(&message.encode_to_vec())
-    };
-    let call = |name, frames| Call { name, headers: Vec::new(), frames };
-    let headed = |name, headers: &[(&'static str, &'static str)]| Call {
-        name,
-        headers: headers.to_vec(),
-        frames: vec![plain.clone()],
-    };
-    let longer = |by: i32| {
-        let mut frame = plain.clone();
-        frame[4] = (i32::from(frame[4]) + by) as u8;
-        frame
-    };
-    let mut compressed = plain.clone();
-    compressed[0] = 1;
-    let fresh = |requirement| Some(v1::Consistency { requirement: Some(requirement) });
-    let mut stale = question();
-    stale.consistency = fresh(v1::consistency::Requirement::AtLeastAsFresh("x".to_owned()));
-    let mut newest = question();
-    newest.consistency = fresh(v1::consistency::Requirement::FullyConsistent(true));
-    vec![
-        call("plain", vec![plain.clone()]),
-        call("denied", vec![with(|message| message.encryption_context.clear())]),
-        call("an operation", vec![with(|message| message.action = "Decrypt".to_owned())]),
-        call("in two frames", vec![plain[..9].to_vec(), plain[9..].to_vec()]),
-        call("an empty frame behind", vec![plain.clone(), Vec::new()]),
-        call("an empty frame before", vec![Vec::new(), plain.clone()]),
-        call("two messages", vec![plain.clone(), plain.clone()]),
-        call("two messages in a frame", vec![[plain.clone(), plain.clone()].concat()]),
-        call("nothing", vec![]),
-        call("an empty message", vec![framed(&[])]),
-        call("half a prefix", vec![vec![0, 0]]),
-        call("longer than it says", vec![longer(-1)]),
-        call("shorter than it says", vec![longer(1)]),
-        call("compressed", vec![compressed.clone()]),
-        call("not a flag", vec![[vec![7], plain[1..].to_vec()].concat()]),
-        Call {
-            name: "compressed, and says so",
-            headers: vec![("grpc-encoding", "gzip")],
-            frames: vec![compressed],
-        },
-        headed("an encoding that nobody knows", &[("grpc-encoding", "x")]),
-        headed("no encoding", &[("grpc-encoding", "identity")]),
-        headed("encodings for the answer", &[("grpc-accept-encoding", "gzip")]),
-        headed("a deadline", &[("grpc-timeout", "5S")]),
-        headed("a deadline that is none", &[("grpc-timeout", "soon")]),
-        call("broken", vec![framed(&[0x0a, 0xff])]),
-        call("not a text", vec![framed(&[0x1a, 1, 0xff])]),
-        call("another wire type", vec![framed(&[0x18, 1])]),
-        call(
-            "too long",
-            vec![framed(&[vec![0x7a, 0x80, 0x80, 0x80, 0x02], vec![0; 4 << 20]].concat())],
-        ),
-        call("no principal", vec![with(|message| message.principal = None)]),
-        call("no action", vec![with(|message| message.action = "kms:Nonsense".to_owned())]),
-        call("a reason, please", vec![with(|message| message.detail = 1)]),
-        call("all reasons, please", vec![with(|message| message.detail = 2)]),
-        call("no such detail", vec![with(|message| message.detail = 9)]),
-        call("a token", vec![with(|message| message.grant_tokens.push("t".to_owned()))]),
-        call("a foreign consistency token", vec![framed(&stale.encode_to_vec())]),
-        call("the newest", vec![framed(&newest.encode_to_vec())]),
-    ]
+/// The answer without its unique id.
+fn one(message: &[u8]) -> String {
+    let mut message = v1::AuthorizeResponse::decode(message).expect("an answer");
+    assert_eq!(message.decision_id.len(), 36);
+    message.decision_id.clear();
+    format!("{message:?}")
 }
 
 /// What a call came to: HTTP status, content type, gRPC status with message and details, and the
-/// answer without its unique id.
-async fn outcome(channel: &mut Channel, call: &Call) -> String {
+/// answer as `told`.
+async fn outcome(
+    channel: &mut Channel,
+    method: &str,
+    call: &Call,
+    read: fn(&[u8]) -> String,
+) -> String {
     let frames: Vec<Result<_, std::convert::Infallible>> = call
         .frames
         .iter()
@@ -317,7 +237,8 @@ async fn outcome(channel: &mut Channel, call: &Call) -> String {
         .collect();
     let mut request = http::Request::new(Body::new(StreamBody::new(tokio_stream::iter(frames))));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = "/keyward.v1.AuthorizationService/Authorize".parse().expect("a path");
+    let path = format!("/keyward.v1.AuthorizationService/{method}");
+    *request.uri_mut() = path.parse().expect("a path");
     let headers = request.headers_mut();
     headers.insert("content-type", "application/grpc".parse().expect("a value"));
     headers.insert("te", "trailers".parse().expect("a value"));
@@ -333,12 +254,7 @@ async fn outcome(channel: &mut Channel, call: &Call) -> String {
     let collected = body.collect().await.expect("an answer");
     let trailers = collected.trailers().cloned().unwrap_or_default();
     let bytes = collected.to_bytes();
-    let message = bytes.get(5..).map(|message| {
-        let mut message = v1::AuthorizeResponse::decode(message).expect("an answer");
-        assert_eq!(message.decision_id.len(), 36);
-        message.decision_id.clear();
-        message
-    });
+    let message = bytes.get(5..).map(read);
     let told = |name: &str| parts.headers.get(name).or(trailers.get(name)).cloned();
     let names = [
         "content-type",
@@ -352,8 +268,31 @@ async fn outcome(channel: &mut Channel, call: &Call) -> String {
     format!("{} {told:?} {:?} {message:?}", parts.status, bytes.get(..5))
 }
 
-#[tokio::test]
-async fn the_service_answers_every_call_as_the_generated_one_does() {
+/// Both services, ours and the generated one, and a connection to each.
+struct Both {
+    door: Door,
+    ours: Channel,
+    theirs: Channel,
+    serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Both {
+    /// Asks both; they must agree.
+    async fn ask(&mut self, method: &str, call: &Call, read: fn(&[u8]) -> String) -> String {
+        let ours = outcome(&mut self.ours, method, call, read).await;
+        let theirs = outcome(&mut self.theirs, method, call, read).await;
+        assert_eq!(ours, theirs, "{}: {:?}", call.name, call.frames);
+        ours
+    }
+
+    async fn close(self) {
+        drop(self.ours);
+        self.serving.abort();
+        self.door.close().await;
+    }
+}
+
+async fn both() -> Both {
     let built = load("examples/quickstart".as_ref(), &Options::default(), &verified);
     let door = Door::open(built.expect("a good set").snapshot).await;
     let authorization =
@@ -368,8 +307,14 @@ async fn the_service_answers_every_call_as_the_generated_one_does() {
         let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
         channel.expect("an address").connect().await.expect("a connection")
     };
-    let mut ours = connect(door.address.clone()).await;
-    let mut theirs = connect(address.to_string()).await;
+    let ours = connect(door.address.clone()).await;
+    let theirs = connect(address.to_string()).await;
+    Both { door, ours, theirs, serving }
+}
+
+#[tokio::test]
+async fn the_service_answers_every_call_as_the_generated_one_does() {
+    let mut both = both().await;
     let mut numbers = Numbers(0x0dd0_0dd0_0dd0_0dd1);
     let random = (0..300).map(|_| Call {
         name: "random",
@@ -377,19 +322,13 @@ async fn the_service_answers_every_call_as_the_generated_one_does() {
         frames: vec![framed(&numbers.bytes())],
     });
     for call in calls().into_iter().chain(random) {
-        let (mine, generated) =
-            (outcome(&mut ours, &call).await, outcome(&mut theirs, &call).await);
-        assert_eq!(mine, generated, "{}: {:?}", call.name, call.frames);
+        both.ask("Authorize", &call, one).await;
     }
     // A set that is too old to be relied on answers nothing, whichever way it is asked.
-    door.pdp.live().withhold(true);
+    both.door.pdp.live().withhold(true);
     for call in calls() {
-        let (mine, generated) =
-            (outcome(&mut ours, &call).await, outcome(&mut theirs, &call).await);
-        assert_eq!(mine, generated, "withheld, {}", call.name);
-        assert!(!mine.contains("decision: Allowed"), "withheld, {}: {mine}", call.name);
+        let told = both.ask("Authorize", &call, one).await;
+        assert!(!told.contains("decision: Allowed"), "withheld, {}: {told}", call.name);
     }
-    drop(ours);
-    serving.abort();
-    door.close().await;
+    both.close().await;
 }

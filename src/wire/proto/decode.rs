@@ -18,6 +18,44 @@ const ITEMS: usize = 4096;
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<View<'_>> {
     let mut view = View::default();
+    request(&mut view, bytes)?;
+    Some(view)
+}
+
+/// A `BatchAuthorizeRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchView<'a> {
+    /// The questions.
+    pub requests: Vec<View<'a>>,
+    /// How fresh the answers must be.
+    pub consistency: Option<ConsistencyView<'a>>,
+    /// When to stop early.
+    pub stop_mode: i32,
+}
+
+/// The batch in `bytes`; `None` where the generated decoder has to look at it, and where there are
+/// more than `most` questions.
+#[must_use]
+pub fn decode_batch(bytes: &[u8], most: usize) -> Option<BatchView<'_>> {
+    let mut batch = BatchView::default();
+    let mut fields = Fields(bytes);
+    while let Some((number, field)) = fields.next()? {
+        match number {
+            1 if batch.requests.len() < most => {
+                // Read where it stays: a view is long.
+                batch.requests.push(View::default());
+                request(batch.requests.last_mut()?, field.bytes()?)?;
+            }
+            1 => return None,
+            2 => consistency(batch.consistency.get_or_insert_default(), field.bytes()?)?,
+            3 => batch.stop_mode = field.int32()?,
+            _ => {}
+        }
+    }
+    Some(batch)
+}
+
+fn request<'a>(view: &mut View<'a>, bytes: &'a [u8]) -> Option<()> {
     let mut fields = Fields(bytes);
     while let Some((number, field)) = fields.next()? {
         match number {
@@ -48,7 +86,7 @@ pub fn decode(bytes: &[u8]) -> Option<View<'_>> {
         as_map(&mut parameters.destination_encryption_context);
         as_map(&mut parameters.recipient_attestation);
     }
-    Some(view)
+    Some(())
 }
 
 fn principal<'a>(into: &mut PrincipalView<'a>, bytes: &'a [u8]) -> Option<()> {

@@ -3,13 +3,11 @@
 //!
 //! Source: Protocol Buffers Documentation, "Encoding".
 
-use bytes::{BufMut as _, BytesMut};
-
 use super::answer::{Envelope, decision};
 use crate::engine::decide::decision::{Answer, Leg};
 
 /// Adds the message for an answer: what [`response`](super::answer::response) makes of it, encoded.
-pub fn encode(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut BytesMut) {
+pub fn encode(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut Vec<u8>) {
     let message = answer.message();
     let message = message.as_deref().unwrap_or_default();
     let key_arn = answer.key_arn.unwrap_or_default();
@@ -28,8 +26,24 @@ pub fn encode(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut BytesMut) 
     }
 }
 
+/// Adds an item of a batch: the answer whose message this is.
+pub fn encode_item(message: &[u8], out: &mut Vec<u8>) {
+    key(out, 1, LENGTH_DELIMITED);
+    varint(out, 1 + varint_length(message.len()) + message.len());
+    key(out, 1, LENGTH_DELIMITED);
+    varint(out, message.len());
+    out.extend_from_slice(message);
+}
+
+/// Adds an item of a batch that is any message.
+pub fn encode_other_item(item: &impl prost::Message, out: &mut Vec<u8>) {
+    key(out, 1, LENGTH_DELIMITED);
+    varint(out, item.encoded_len());
+    out.extend_from_slice(&item.encode_to_vec());
+}
+
 /// Field 9, a `Leg`.
-fn leg(out: &mut BytesMut, leg: &Leg<'_>) {
+fn leg(out: &mut Vec<u8>, leg: &Leg<'_>) {
     let decision = i32::from(decision(leg.decision.verdict()));
     let (action, error_code) = (leg.action.name(), leg.error_code().unwrap_or_default());
     let lengths = [text_length(action), text_length(&leg.resource), text_length(error_code)];
@@ -45,24 +59,24 @@ const VARINT: u8 = 0;
 const LENGTH_DELIMITED: u8 = 2;
 
 /// The key of a field; its number is at most 15, so that it has one byte.
-fn key(out: &mut BytesMut, number: u8, wire_type: u8) {
-    out.put_u8((number << 3) | wire_type);
+fn key(out: &mut Vec<u8>, number: u8, wire_type: u8) {
+    out.push((number << 3) | wire_type);
 }
 
 /// A decision: a number from 1 to 4.
-fn number(out: &mut BytesMut, field: u8, value: i32) {
+fn number(out: &mut Vec<u8>, field: u8, value: i32) {
     key(out, field, VARINT);
     varint(out, usize::try_from(value).unwrap_or_default());
 }
 
 /// A text; an empty one is left out.
-fn text(out: &mut BytesMut, field: u8, value: &str) {
+fn text(out: &mut Vec<u8>, field: u8, value: &str) {
     if value.is_empty() {
         return;
     }
     key(out, field, LENGTH_DELIMITED);
     varint(out, value.len());
-    out.put_slice(value.as_bytes());
+    out.extend_from_slice(value.as_bytes());
 }
 
 /// What [`text`] adds, in bytes.
@@ -79,10 +93,10 @@ fn varint_length(value: usize) -> usize {
 }
 
 /// Seven bits a byte, the lowest first.
-pub(super) fn varint(out: &mut BytesMut, mut value: usize) {
+pub(super) fn varint(out: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
-        out.put_u8(0x80 | (value & 0x7f) as u8);
+        out.push(0x80 | (value & 0x7f) as u8);
         value >>= 7;
     }
-    out.put_u8(value as u8);
+    out.push(value as u8);
 }
