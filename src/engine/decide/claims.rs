@@ -107,24 +107,29 @@ pub(super) fn check_user_id(
     let composed = |first: &str, last: &str| {
         given.strip_suffix(last).and_then(|rest| rest.strip_suffix(':')) == Some(first)
     };
-    let (fits, expected) = match &request.principal {
-        Principal::User { .. } => (known.is_none_or(|id| given == id), known.map(str::to_owned)),
+    let fits = match &request.principal {
+        Principal::User { .. } => known.is_none_or(|id| given == id),
         Principal::Session { session, .. } => match known {
-            Some(role) => (composed(role, session), Some(format!("{role}:{session}"))),
+            Some(role) => composed(role, session),
             None => {
                 let role = given.split(':').next().unwrap_or_default();
-                (!role.is_empty() && composed(role, session), None)
+                !role.is_empty() && composed(role, session)
             }
         },
-        Principal::Root { account, .. } => (given == account.as_str(), Some(account.to_string())),
-        Principal::Federated { account, name, .. } => {
-            (composed(account.as_str(), name), Some(format!("{account}:{name}")))
-        }
-        Principal::Service { .. } => (false, None),
+        Principal::Root { account, .. } => given == account.as_str(),
+        Principal::Federated { account, name, .. } => composed(account.as_str(), name),
+        Principal::Service { .. } => false,
     };
     if fits {
         return Ok(());
     }
+    let expected = match &request.principal {
+        Principal::User { .. } => known.map(str::to_owned),
+        Principal::Session { session, .. } => known.map(|role| format!("{role}:{session}")),
+        Principal::Root { account, .. } => Some(account.to_string()),
+        Principal::Federated { account, name, .. } => Some(format!("{account}:{name}")),
+        Principal::Service { .. } => None,
+    };
     let message = match (&request.principal, expected) {
         (_, Some(expected)) => format!("`{given}` is not the id of the caller: `{expected}`"),
         (Principal::Service { .. }, None) => "a service has no id of its own".to_owned(),

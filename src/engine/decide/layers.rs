@@ -184,9 +184,10 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
         let mut seen = self.seen;
         let values = |key: &'a ConditionKey| match seen {
             _ if hears_of_all => Marks::ALL,
-            Some((other, marks)) if std::ptr::eq(other, key) || other == key => marks,
-            _ => {
-                let marks = marks_of(facts.values(key));
+            Some((other, marks)) if std::ptr::eq(other, key) => marks,
+            other => {
+                let known = other.filter(|(other, _)| *other == key);
+                let marks = known.map_or_else(|| marks_of(facts.values(key)), |(_, marks)| marks);
                 seen = Some((key, marks));
                 marks
             }
