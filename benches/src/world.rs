@@ -11,7 +11,7 @@ use keyward::engine::snapshot::{PolicySet, Snapshot};
 use keyward::engine::snapshot::build::build;
 use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
-use keyward::engine::term::request::{Asked, Asserted, AssertedValues, Parameters, Request};
+use keyward::engine::term::request::{Asked, Asserted, AssertedValues, Request};
 use keyward::engine::term::time::Timestamp;
 use keyward::wire::v1;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The gRPC request.
 
 use keyward::wire::proto::answer::{Envelope, response};
-use keyward::wire::proto::decode::decode;
+use keyward::wire::proto::decode::{decode, decode_batch};
 use keyward::wire::proto::encode::encode;
 use keyward::wire::proto::json::{read, write};
 use keyward::wire::proto::request::request;
@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::set::{SET, ask, noon};
 use keyward::engine::decide::explain;
 
-/// Decodes any bytes as a request, and asks it.
+/// Decodes any bytes as a request and as a batch, and asks the request.
 ///
 /// What is read in place is what the generated decoder reads; what is written in one piece is the
 /// message encoded. What is refused names a field; what is asked is answered as it must be; a message has one
@@ -21,6 +21,14 @@ pub fn run(data: &[u8]) {
     let generated = v1::AuthorizeRequest::decode(data);
     if let Some(view) = decode(data) {
         assert_eq!(Ok(view), generated.as_ref().map(View::of), "read in place");
+    }
+    if let Some(batch) = decode_batch(data, 1000) {
+        let generated =
+            v1::BatchAuthorizeRequest::decode(data).expect("what is read in place is a batch");
+        let requests: Vec<View<'_>> = generated.requests.iter().map(View::of).collect();
+        assert_eq!(batch.requests, requests, "a batch read in place");
+        assert_eq!(batch.stop_mode, generated.stop_mode);
+        assert_eq!(batch.consistency.is_some(), generated.consistency.is_some());
     }
     let Ok(message) = generated else { return };
     if let Ok(json) = write("AuthorizeRequest", &message) {

@@ -37,3 +37,4 @@ mod served;
 mod simulation;
 mod templates;
 mod truth_table;
+mod wanted;

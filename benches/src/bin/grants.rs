@@ -22,7 +22,7 @@ use keyward::engine::term::account::AccountId;
 use keyward::engine::term::arn::Arn;
 use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
-use keyward::engine::term::request::{Asked, Parameters, Request};
+use keyward::engine::term::request::{Asked, Request};
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::grants::{Change, GrantStore, StoredGrant};
 use keyward::pdp::live::Live;
