@@ -154,3 +154,21 @@ fn the_engine_is_asked_who_can_repair_a_policy() {
     assert!(!codes(&look(&set("kms:PutKeyPolicy"))).contains(&"lockout"));
     assert!(codes(&look(&set("kms:GetKeyPolicy"))).contains(&"lockout"));
 }
+
+#[test]
+fn an_allow_that_perhaps_means_another_service_makes_no_other_needless() {
+    let policy = |first: &str| {
+        let allow = |action: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::111122223333:role/App"}},"Action":"{action}","Resource":"*"}}"#
+            )
+        };
+        format!(
+            r#"{{"KeyMetadata":{{"Arn":"arn:aws:kms:us-west-2:111122223333:key/1"}},"Policy":{{"Version":"2012-10-17","Statement":[{},{}]}}}}"#,
+            allow(first),
+            allow("kms:DescribeKey")
+        )
+    };
+    assert!(codes(&look(&policy("kms:Describe*"))).contains(&"redundant-allow"));
+    assert!(!codes(&look(&policy("k*:Describe*"))).contains(&"redundant-allow"));
+}
