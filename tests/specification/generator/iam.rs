@@ -13,10 +13,11 @@ pub(crate) fn document(random: &mut Random, scene: &Scene) -> Value {
     let accounts = random.weighted(&[(94, vec![HOME, AWAY]), (4, vec![HOME]), (2, vec![])]);
     for account in accounts {
         let mood = mood(account, scene);
+        let partition = random.weighted(&[(97, "aws"), (3, "aws-cn")]);
         groups.push(object([
             ("GroupName", json!("Team")),
             ("GroupId", json!("AGPATEAM")),
-            ("Arn", json!(format!("arn:aws:iam::{account}:group/Team"))),
+            ("Arn", json!(format!("arn:{partition}:iam::{account}:group/Team"))),
             ("GroupPolicyList", inline(random, scene, mood)),
         ]));
         iam.add_users(random, scene, account);
