@@ -118,6 +118,23 @@ async fn a_list_is_what_was_asked_for_and_no_marker_shows_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn grants_to_an_account_are_listed_by_its_arn_and_by_its_id() {
+    let place = Place::new();
+    let served = place.serve();
+    let (mut grants, _) = served.clients().await;
+    let mut request = creation("1");
+    request.grantee_principal = "arn:aws:iam::444455556666:root".to_owned();
+    let id = create(&mut grants, request).await;
+    for grantee in ["arn:aws:iam::444455556666:root", "444455556666"] {
+        let wanted =
+            v1::ListGrantsRequest { grantee_principal: grantee.to_owned(), ..listing(0, "") };
+        let page = grants.list_grants(wanted).await.expect("a list").into_inner();
+        assert_eq!(ids(&page.grants), [&*id], "{grantee}");
+    }
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retirable_grants_are_those_of_the_region_on_keys_of_any_account() {
     let place = Place::new();
     let served = place.serve();

@@ -29,6 +29,8 @@ impl Grants {
             ("grantee_principal", &wanted.grantee_principal),
             ("grantee_service_principal", &wanted.grantee_service_principal),
         )?;
+        // An account is the same by its root ARN and by its id.
+        let grantee = grantee.as_ref().map(GranteeRef::of);
         let consistency = question.consistency.as_ref();
         let snapshot = freshness::snapshot(&self.pdp, consistency, false, left).await?;
         let authorized = self.authorize(&snapshot, &question, (self.clock)())?;
@@ -36,7 +38,7 @@ impl Grants {
         let fits = |grant: &Grant| {
             *grant.key_arn == *key_arn
                 && (wanted.grant_id.is_empty() || *grant.id == *wanted.grant_id)
-                && grantee.as_ref().is_none_or(|grantee| grant.grantee == *grantee)
+                && grantee.is_none_or(|grantee| GranteeRef::of(&grant.grantee) == grantee)
         };
         let documents = snapshot.grants.documents.on(key_arn).iter();
         let live = &snapshot.grants.live;
@@ -45,7 +47,7 @@ impl Grants {
                 page.take(documents, live.find(key_arn, &wanted.grant_id).into_iter(), fits)
             }
             Some(grantee) => {
-                let to = live.to_one(key_arn, GranteeRef::of(grantee), page.from());
+                let to = live.to_one(key_arn, *grantee, page.from());
                 page.take(documents, to, fits)
             }
             None => page.take(documents, live.on(key_arn, page.from()), fits),
@@ -87,10 +89,11 @@ impl Grants {
             return Err(refusal::kms("AccessDeniedException", message));
         }
         let called = Called::find(&snapshot, caller, &question.region)?;
-        let fits = |grant: &Grant| {
-            grant.retiring.as_ref() == Some(&retiring) && called.has(&grant.key_arn)
-        };
         let retiring = GranteeRef::of(&retiring);
+        let fits = |grant: &Grant| {
+            grant.retiring.as_ref().map(GranteeRef::of) == Some(retiring)
+                && called.has(&grant.key_arn)
+        };
         let documents = snapshot.grants.documents.retirable_by(retiring).iter();
         let live = snapshot.grants.live.retirable_by(retiring, page.from());
         let (grants, next_marker) = page.take(documents, live, fits);
