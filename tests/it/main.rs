@@ -18,6 +18,7 @@ mod catalog;
 mod command_line;
 mod conformance;
 mod coverage;
+mod deploy;
 mod doors;
 #[expect(unreachable_pub, reason = "a crate of its own beside the tests")]
 #[path = "../../fuzz/src/lib.rs"]
