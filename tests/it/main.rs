@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod clients;
 mod collector;
 mod decision_log;
 mod decision_log_faults;
