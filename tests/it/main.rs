@@ -27,6 +27,7 @@ mod fuzz;
 mod fuzzing;
 mod grants;
 mod grpc;
+mod grpcurl_page;
 mod hostile;
 mod in_place;
 mod lint;

@@ -118,7 +118,8 @@ fn allowed(answer: AuthorizeResponse) -> Result<String, Status> {
 /// A question without an answer. The caller learns whether trying again is of use, and no more.
 fn unanswered(status: &Status) -> Status {
     match status.code() {
-        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded => {
+        // A client of tonic ends a call whose time is over with CANCELLED.
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled => {
             Status::unavailable("not authorized: the policy decision point gives no answer")
         }
         Code::InvalidArgument => Status::invalid_argument(status.message()),

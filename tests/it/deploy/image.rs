@@ -37,10 +37,13 @@ fn the_image_is_built_and_answers_as_nobody_with_a_root_that_cannot_be_written()
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], serde_json::json!(["/usr/local/bin/keyward"]));
 
-    // Buildah's own way to run a container. Its end is not graceful: it is killed.
-    let served = Served::start_by(image("run", folder.path()), "127.0.0.1:0", &[]);
+    // Buildah's own way to run a container. Asked to end, buildah kills what runs in it.
+    let mut served = Served::start_by(image("run", folder.path()), "127.0.0.1:0", &[]);
     assert_eq!(ask(&served.address, "42"), "DECISION_ALLOWED");
     assert_eq!(ask(&served.address, "43"), "DECISION_IMPLICIT_DENY");
+    let pid = served.process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+    served.process.wait().expect("an end");
     drop(served);
 
     let served = Served::start_by(image("run-read-only", folder.path()), "127.0.0.1:0", &[]);
