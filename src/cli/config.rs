@@ -1,5 +1,6 @@
 //! Flags, environment and file become one checked configuration.
 
+pub mod access;
 pub mod decision_log;
 pub mod reload;
 pub mod serve;
@@ -92,6 +93,10 @@ pub struct File {
     poll_interval: Option<String>,
     watch: Option<bool>,
     max_staleness: Option<String>,
+    callers: Option<PathBuf>,
+    anonymous: Option<bool>,
+    tls: access::TlsTable,
+    drain: access::DrainTable,
     policies: PoliciesTable,
     limits: LimitsTable,
     grants: GrantsTable,
@@ -113,6 +118,11 @@ struct PoliciesTable {
 struct LimitsTable {
     document_bytes: Option<usize>,
     depth: Option<usize>,
+    connections: Option<usize>,
+    calls: Option<usize>,
+    streams: Option<u32>,
+    message_bytes: Option<usize>,
+    connection_age: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -164,12 +174,12 @@ pub enum InvalidConfig {
     Address(#[from] InvalidAddress),
     /// The address can be reached by others, in plaintext.
     #[error(
-        "{0} can be reached from other machines, in plaintext: listen on loopback or a Unix socket, or say `--insecure-plaintext`"
+        "{0} can be reached from other machines, in plaintext: give `--tls-cert` and `--tls-key`, listen on loopback or a Unix socket, or say `--insecure-plaintext`"
     )]
     Exposed(Address),
     /// Whoever reaches the address could act as anybody.
     #[error(
-        "admin-listen: {0} is no Unix socket: whoever reaches the admin listener can create grants for anybody, so its file permissions must say who may"
+        "admin-listen: whoever reaches {0} could create grants for anybody: use a Unix socket, whose permissions say who may, or `--tls-client-ca` with a callers file that says `admin = true` of operators"
     )]
     Admin(Address),
 }

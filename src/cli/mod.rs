@@ -1,10 +1,13 @@
 //! The command line: one file a command.
 
+pub mod access;
 pub mod authorize;
 pub mod check;
 pub mod config;
+pub mod health;
 pub mod lint;
 pub mod log;
+pub mod manual;
 pub mod policies;
 pub mod policy;
 pub mod render;
@@ -64,8 +67,14 @@ enum Command {
     Policy(policy::Args),
     /// Verify a decision log
     Log(log::Args),
+    /// Ask a running service whether it is alive or ready
+    Health(health::Args),
     /// Print the version
     Version(version::Args),
+    /// Write completions for a shell
+    Completions(manual::Completions),
+    /// Write the manual pages
+    Man(manual::Man),
 }
 
 /// How output is written.
@@ -100,7 +109,10 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Log(args) => log::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Version(args) => version::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     code.into()
 }

@@ -5,8 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::access::{self, Access};
+use super::config::access::AccessArgs;
 use super::config::reload::ReloadArgs;
 use super::config::serve::{ServeArgs, ServeConfig, as_toml, serve as configuration};
 use super::config::telemetry::TelemetryArgs;
@@ -52,6 +55,9 @@ pub struct Args {
     http_listen: Vec<String>,
 
     #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
     telemetry: TelemetryArgs,
 
     /// Folder for state: the grants database
@@ -87,6 +93,7 @@ pub fn run(args: &Args) -> u8 {
         listen: args.listen.clone(),
         admin_listen: args.admin_listen.clone(),
         http_listen: args.http_listen.clone(),
+        access: args.access.clone(),
         telemetry: args.telemetry.clone(),
         data_dir: args.data_dir.clone(),
         grants_per_key: args.grants_per_key,
@@ -133,6 +140,10 @@ pub fn run(args: &Args) -> u8 {
         Ok(telemetry) => telemetry,
         Err(error) => return fail(FAILED, error),
     };
+    let access = match access::access(&config.access) {
+        Ok(access) => access,
+        Err(error) => return fail(FAILED, error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
@@ -140,7 +151,7 @@ pub fn run(args: &Args) -> u8 {
     let folder =
         Folder { path: config.policies.folder.clone(), options: config.policies.options.clone() };
     let pdp = Arc::new(pdp.from_folder(folder));
-    let ended = runtime.block_on(serve(&config, pdp, start, telemetry.clone()));
+    let ended = runtime.block_on(serve(&config, pdp, (start, access), telemetry.clone()));
     telemetry.close();
     match ended {
         Ok(()) => {
@@ -182,7 +193,7 @@ fn observe_sessions(telemetry: &Telemetry, pdp: &Arc<Pdp>) {
 async fn serve(
     config: &ServeConfig,
     pdp: Arc<Pdp>,
-    start: policies::Start,
+    (start, access): (policies::Start, Access),
     telemetry: Telemetry,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // Before anybody is told that there is something to stop.
@@ -195,7 +206,13 @@ async fn serve(
     observe_sessions(&telemetry, &pdp);
     let status = policies.status();
     telemetry.observe_policy(move || policies::facts(&status.borrow()));
-    let mut listeners = Listeners { threads: Some(config.threads), ..Listeners::default() };
+    let mut listeners = Listeners {
+        threads: Some(config.threads),
+        tls: access.tls.clone(),
+        limits: config.access.limits,
+        drain: config.access.drain,
+        ..Listeners::default()
+    };
     for address in &config.listen {
         let listener = Listener::bind(address, DATA_SOCKET).await?;
         tracing::info!(address = %listener.address()?, "listening");
@@ -217,6 +234,15 @@ async fn serve(
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
+        tell_systemd(&[NotifyState::Stopping]);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("told again to stop: ending at once");
+            std::process::exit(i32::from(FAILED));
+        });
     };
     let services = Services {
         pdp: Arc::clone(&pdp),
@@ -224,14 +250,25 @@ async fn serve(
         grants_per_key: config.grants_per_key,
         policies,
         max_staleness: config.reload.following.max_staleness,
-        telemetry,
+        telemetry: telemetry.clone(),
+        gate: Arc::clone(&access.gate),
+        shed: Arc::clone(&access.shed),
     };
+    access.follow(config.reload.following.poll, &telemetry)?;
+    tell_systemd(&[NotifyState::Ready]);
     server::serve(listeners, services, shutdown).await?;
     followed.stop();
     if let Some(grants) = pdp.grants() {
         grants.close().await;
     }
     Ok(())
+}
+
+/// Tells a service manager that waits for it, if there is one.
+fn tell_systemd(news: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(news) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
 }
 
 fn log(format: Option<LogFormat>) {

@@ -9,10 +9,11 @@ use std::time::Duration;
 use arc_swap::Guard;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status, Streaming};
-use tonic_types::pb;
+use tonic::{Code, Extensions, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use super::callers::rpc::Rpc;
+use super::callers::{Admitted, Gate};
 use super::decision_id;
 use super::freshness::{newest, snapshot, time_left};
 use super::status;
@@ -44,13 +45,39 @@ pub struct Authorization {
     pub(super) pdp: Arc<Pdp>,
     pub(super) clock: Clock,
     pub(super) telemetry: Telemetry,
+    /// Knows who may ask; nobody stands before operators.
+    gate: Option<Arc<Gate>>,
+}
+
+/// A question that is being answered.
+pub(super) struct Asked<'a, 'g> {
+    pub(super) call: &'a mut Call,
+    pub(super) started: Timer,
+    /// Who asks; `None` where everybody may ask everything.
+    pub(super) admitted: Option<&'a Admitted<'g>>,
 }
 
 impl Authorization {
-    /// Answers from `pdp`, at the instants of `clock`, and tells `telemetry`.
+    /// Answers from `pdp`, at the instants of `clock`, and tells `telemetry`. Everybody may ask.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, clock: Clock, telemetry: Telemetry) -> Self {
-        Self { pdp, clock, telemetry }
+        Self { pdp, clock, telemetry, gate: None }
+    }
+
+    /// The same, for those whom `gate` lets in.
+    #[must_use]
+    pub fn behind(self, gate: Arc<Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// Lets the caller of a call in, with so many questions.
+    pub(super) fn admit(
+        &self,
+        connection: &Extensions,
+        rpc: Rpc,
+        count: usize,
+    ) -> Result<Option<Admitted<'_>>, Status> {
+        self.gate.as_ref().map(|gate| gate.admit(connection, rpc, count)).transpose()
     }
 
     /// Answers one question, by the rules of its moment, once its record is written.
@@ -59,11 +86,13 @@ impl Authorization {
         question: &v1::AuthorizeRequest,
         left: Option<Duration>,
         call: &mut Call,
+        admitted: Option<&Admitted<'_>>,
     ) -> Result<v1::AuthorizeResponse, Status> {
         let started = self.telemetry.timer();
         let (answer, pending) = {
             let snapshot = fresh(&self.pdp, question, left).await?;
-            self.answer(&snapshot, question, (self.clock)(), call, started)?
+            let asked = Asked { call, started, admitted };
+            self.answer(&snapshot, question, (self.clock)(), asked)?
         };
         settled(pending).await.map(|()| answer)
     }
@@ -74,11 +103,10 @@ impl Authorization {
         snapshot: &Snapshot,
         message: &v1::AuthorizeRequest,
         now: Timestamp,
-        call: &mut Call,
-        started: Timer,
+        asked: Asked<'_, '_>,
     ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
         let message = &*resolve(&self.pdp, snapshot, message, now);
-        self.guarded(snapshot, View::of(message), now, call, started, response)
+        self.guarded(snapshot, View::of(message), now, asked, response)
     }
 
     /// Decides one request that [`is_plain`](Self::is_plain), and adds the answer's message to
@@ -87,6 +115,7 @@ impl Authorization {
         &self,
         view: View<'_>,
         metadata: &MetadataMap,
+        connection: &Extensions,
         out: &mut Vec<u8>,
     ) -> Result<Option<impl Future<Output = Result<(), Status>> + Send + 'static>, Status> {
         let mut call = self.call(Method::Authorize, metadata);
@@ -95,8 +124,10 @@ impl Authorization {
             let finish = |answer: &Answer<'_>, _: Option<&Explanation>, envelope: &Envelope<'_>| {
                 encode(answer, envelope, out);
             };
+            let admitted = self.admit(connection, Rpc::Authorize, 1)?;
             let snapshot = newest(&self.pdp)?;
-            self.guarded(&snapshot, view, (self.clock)(), &mut call, started, finish)
+            let asked = Asked { call: &mut call, started, admitted: admitted.as_ref() };
+            self.guarded(&snapshot, view, (self.clock)(), asked, finish)
         });
         match written {
             Ok(((), pending)) if pending.is_none() => {
@@ -129,12 +160,11 @@ impl Authorization {
         snapshot: &Snapshot,
         view: View<'_>,
         now: Timestamp,
-        call: &mut Call,
-        started: Timer,
+        asked: Asked<'_, '_>,
         finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
     ) -> Result<(T, Pending), Status> {
         let action = view.action;
-        let decide = || self.decided(snapshot, view, now, call, started, finish);
+        let decide = || self.decided(snapshot, view, now, asked, finish);
         catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
             tracing::error!(action, "a decision failed: this is a defect of Keyward");
             Err(status::refused(
@@ -150,8 +180,7 @@ impl Authorization {
         snapshot: &Snapshot,
         view: View<'_>,
         now: Timestamp,
-        call: &mut Call,
-        started: Timer,
+        asked: Asked<'_, '_>,
         finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
     ) -> Result<(T, Pending), Status> {
         let detail = v1::Detail::try_from(view.detail).map_err(|_| {
@@ -161,6 +190,11 @@ impl Authorization {
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
         let request =
             request_with(view, now, &sessions).map_err(|error| status::invalid(&error))?;
+        let Asked { call, started, admitted } = asked;
+        if let Some(admitted) = admitted {
+            admitted.permit(&request, detail != v1::Detail::Unspecified)?;
+            self.telemetry.asked_by(call, || admitted.name());
+        }
         let evaluating = self.telemetry.timer();
         let (answer, explanation) = if detail != v1::Detail::Unspecified || call.wants_layers() {
             let explained = explain(snapshot, &request);
@@ -219,13 +253,6 @@ async fn fresh(
     snapshot(pdp, question.consistency.as_ref(), tokens, left).await
 }
 
-pub(super) fn rpc_status(status: &Status) -> pb::Status {
-    use prost::Message as _;
-    let details =
-        pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
-    pb::Status { code: i32::from(status.code()), message: status.message().to_owned(), details }
-}
-
 #[tonic::async_trait]
 impl AuthorizationService for Authorization {
     async fn authorize(
@@ -233,10 +260,7 @@ impl AuthorizationService for Authorization {
         call: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
         let mut told = self.call(Method::Authorize, call.metadata());
-        let outcome = match time_left(call.metadata()) {
-            Ok(left) => self.one(call.get_ref(), left, &mut told).await,
-            Err(status) => Err(status),
-        };
+        let outcome = self.single(&call, &mut told).await;
         self.telemetry.answered(told, code(&outcome));
         outcome.map(Response::new)
     }
@@ -259,23 +283,33 @@ impl AuthorizationService for Authorization {
         call: Request<Streaming<v1::AuthorizeStreamRequest>>,
     ) -> Result<Response<Self::AuthorizeStreamStream>, Status> {
         time_left(call.metadata())?;
+        if let Some(gate) = &self.gate {
+            gate.recognise(call.extensions(), Rpc::AuthorizeStream)?;
+        }
         let service = self.clone();
-        let (metadata, _, messages) = call.into_parts();
-        let metadata = Arc::new(metadata);
+        let (metadata, connection, messages) = call.into_parts();
+        let parts = Arc::new((metadata, connection));
         let answers = messages.then(move |message| {
-            let (service, metadata) = (service.clone(), Arc::clone(&metadata));
+            let (service, parts) = (service.clone(), Arc::clone(&parts));
             async move {
+                let (metadata, connection) = &*parts;
                 let message = message?;
                 let question = message.request.unwrap_or_default();
-                let mut told = service.call(Method::AuthorizeStream, &metadata);
-                let found = service.one(&question, None, &mut told).await;
+                let mut told = service.call(Method::AuthorizeStream, metadata);
+                // Each message anew: the callers file may have changed since the one before.
+                let found = match service.admit(connection, Rpc::AuthorizeStream, 1) {
+                    Ok(admitted) => {
+                        service.one(&question, None, &mut told, admitted.as_ref()).await
+                    }
+                    Err(status) => Err(status),
+                };
                 service.telemetry.answered(told, code(&found));
                 Ok(v1::AuthorizeStreamResponse {
                     id: message.id,
                     result: Some(match found {
                         Ok(answer) => v1::authorize_stream_response::Result::Response(answer),
                         Err(status) => {
-                            v1::authorize_stream_response::Result::Error(rpc_status(&status))
+                            v1::authorize_stream_response::Result::Error(status::message(&status))
                         }
                     }),
                 })
@@ -288,5 +322,15 @@ impl AuthorizationService for Authorization {
 impl Authorization {
     pub(super) fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
         self.telemetry.call(method, |name| metadata.get(name)?.to_str().ok())
+    }
+
+    async fn single(
+        &self,
+        call: &Request<v1::AuthorizeRequest>,
+        told: &mut Call,
+    ) -> Result<v1::AuthorizeResponse, Status> {
+        let left = time_left(call.metadata())?;
+        let admitted = self.admit(call.extensions(), Rpc::Authorize, 1)?;
+        self.one(call.get_ref(), left, told, admitted.as_ref()).await
     }
 }

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
-use super::authorization::{Authorization, rpc_status, settled};
+use super::authorization::{Asked, Authorization, settled};
+use super::callers::rpc::Rpc;
 use super::freshness::{newest, snapshot, time_left};
 use super::status;
 use crate::engine::decide::decision::{Answer, Verdict};
@@ -42,11 +43,11 @@ impl Authorization {
         &self,
         batch: BatchView<'_>,
         stop_mode: v1::StopMode,
-        metadata: &MetadataMap,
+        told: (&MetadataMap, &Extensions),
         mut out: Vec<u8>,
     ) -> Result<Batched, Status> {
-        let mut call = self.call(Method::BatchAuthorize, metadata);
-        match self.decide_batch(batch, stop_mode, metadata, &mut call, &mut out) {
+        let mut call = self.call(Method::BatchAuthorize, told.0);
+        match self.decide_batch(batch, stop_mode, told, &mut call, &mut out) {
             Ok(waiting) if waiting.is_empty() => {
                 self.telemetry.answered(call, 0);
                 Ok(Batched::Now(out))
@@ -70,11 +71,14 @@ impl Authorization {
         &self,
         batch: BatchView<'_>,
         stop_mode: v1::StopMode,
-        metadata: &MetadataMap,
+        (metadata, connection): (&MetadataMap, &Extensions),
         call: &mut Call,
         out: &mut Vec<u8>,
     ) -> Result<Waiting, Status> {
         time_left(metadata)?;
+        let count = batch.requests.len();
+        let admitted = self.admit(connection, Rpc::BatchAuthorize, count)?;
+        let admitted = admitted.as_ref();
         let snapshot = newest(&self.pdp)?;
         let now = (self.clock)();
         let (mut message, mut waiting) = (Vec::new(), Waiting::new());
@@ -86,7 +90,8 @@ impl Authorization {
                 answer.verdict() == Verdict::Allowed
             };
             let from = out.len();
-            let allowed = match self.guarded(&snapshot, view, now, call, started, finish) {
+            let asked = Asked { call: &mut *call, started, admitted };
+            let allowed = match self.guarded(&snapshot, view, now, asked, finish) {
                 Ok((allowed, pending)) => {
                     encode_item(&message, out);
                     if !pending.is_none() {
@@ -114,6 +119,8 @@ impl Authorization {
     ) -> Result<v1::BatchAuthorizeResponse, Status> {
         let left = time_left(call.metadata())?;
         let batch = call.get_ref();
+        let admitted = self.admit(call.extensions(), Rpc::BatchAuthorize, batch.requests.len())?;
+        let admitted = admitted.as_ref();
         let refuse = |field: &str, message: String| {
             Err(status::invalid(&InvalidRequest::new(field, message)))
         };
@@ -134,7 +141,8 @@ impl Authorization {
             let now = (self.clock)();
             for message in &batch.requests {
                 let started = self.telemetry.timer();
-                let answer = self.answer(&snapshot, message, now, told, started);
+                let asked = Asked { call: &mut *told, started, admitted };
+                let answer = self.answer(&snapshot, message, now, asked);
                 let allowed = answer
                     .as_ref()
                     .is_ok_and(|(answer, _)| answer.decision() == v1::Decision::Allowed);
@@ -169,7 +177,7 @@ fn stops(mode: v1::StopMode, allowed: bool) -> bool {
 }
 
 fn refused(status: &Status) -> v1::BatchAuthorizeItem {
-    v1::BatchAuthorizeItem { result: Some(Item::Error(rpc_status(status))) }
+    v1::BatchAuthorizeItem { result: Some(Item::Error(status::message(status))) }
 }
 
 /// The answer with refusals in place of what could not be recorded.

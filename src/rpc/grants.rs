@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Extensions, Request, Response, Status};
 
 use super::authorization::Clock;
+use super::callers::Gate;
+use super::callers::rpc::Rpc;
 use super::{freshness, refusal, status, tokens};
 use crate::engine::decide::decide;
 use crate::engine::decide::decision::Layer;
@@ -35,6 +37,10 @@ pub struct Grants {
     clock: Clock,
     /// The most grants that a key may have.
     per_key: u64,
+    /// Knows who may keep grants; nobody stands before operators.
+    gate: Option<Arc<Gate>>,
+    /// The connection of a call that the gate let in.
+    connection: Extensions,
 }
 
 /// What authorized a call.
@@ -57,7 +63,23 @@ impl Grants {
     /// Keeps grants with `pdp`, at the instants of `clock`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, clock: Clock, per_key: u64) -> Self {
-        Self { pdp, clock, per_key }
+        Self { pdp, clock, per_key, gate: None, connection: Extensions::new() }
+    }
+
+    /// The same, for those whom `gate` lets in.
+    #[must_use]
+    pub fn behind(self, gate: Arc<Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// The service for one call, if its caller may make it.
+    fn entered<T>(&self, call: &Request<T>) -> Result<Self, Status> {
+        let mut entered = self.clone();
+        if let Some(gate) = &self.gate {
+            gate.admit(call.extensions(), Rpc::Grants, 1)?;
+            entered.connection = call.extensions().clone();
+        }
+        Ok(entered)
     }
 
     fn store(&self) -> Result<&GrantStore, Status> {
@@ -106,6 +128,9 @@ impl Grants {
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
         let request =
             request_with(View::of(question), now, &sessions).map_err(|e| refusal::invalid(&e))?;
+        if let Some(gate) = &self.gate {
+            gate.recognise(&self.connection, Rpc::Grants)?.permit(&request, false)?;
+        }
         let answer = decide(snapshot, &request).map_err(|e| refusal::invalid(&e))?;
         if let Some(refused) = refusal::of(&answer) {
             return Err(refused);
@@ -150,7 +175,7 @@ impl GrantService for Grants {
         call: Request<v1::CreateGrantRequest>,
     ) -> Result<Response<v1::CreateGrantResponse>, Status> {
         let left = freshness::time_left(call.metadata())?;
-        self.create(call.get_ref(), left).await.map(Response::new)
+        self.entered(&call)?.create(call.get_ref(), left).await.map(Response::new)
     }
 
     async fn list_grants(
@@ -158,7 +183,7 @@ impl GrantService for Grants {
         call: Request<v1::ListGrantsRequest>,
     ) -> Result<Response<v1::ListGrantsResponse>, Status> {
         let left = freshness::time_left(call.metadata())?;
-        self.list(call.get_ref(), left).await.map(Response::new)
+        self.entered(&call)?.list(call.get_ref(), left).await.map(Response::new)
     }
 
     async fn list_retirable_grants(
@@ -166,7 +191,7 @@ impl GrantService for Grants {
         call: Request<v1::ListRetirableGrantsRequest>,
     ) -> Result<Response<v1::ListRetirableGrantsResponse>, Status> {
         let left = freshness::time_left(call.metadata())?;
-        self.list_retirable(call.get_ref(), left).await.map(Response::new)
+        self.entered(&call)?.list_retirable(call.get_ref(), left).await.map(Response::new)
     }
 
     async fn retire_grant(
@@ -174,7 +199,7 @@ impl GrantService for Grants {
         call: Request<v1::RetireGrantRequest>,
     ) -> Result<Response<v1::RetireGrantResponse>, Status> {
         let left = freshness::time_left(call.metadata())?;
-        self.retire(call.get_ref(), left).await.map(Response::new)
+        self.entered(&call)?.retire(call.get_ref(), left).await.map(Response::new)
     }
 
     async fn revoke_grant(
@@ -182,6 +207,6 @@ impl GrantService for Grants {
         call: Request<v1::RevokeGrantRequest>,
     ) -> Result<Response<v1::RevokeGrantResponse>, Status> {
         let left = freshness::time_left(call.metadata())?;
-        self.revoke(call.get_ref(), left).await.map(Response::new)
+        self.entered(&call)?.revoke(call.get_ref(), left).await.map(Response::new)
     }
 }

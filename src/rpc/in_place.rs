@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use smallvec::SmallVec;
@@ -115,7 +116,7 @@ type Frames = SmallVec<[Bytes; 1]>;
 struct Reading {
     service: InPlace,
     method: Method,
-    parts: http::request::Parts,
+    parts: Parts,
     body: Body,
     /// The frames that came.
     frames: Frames,
@@ -191,11 +192,9 @@ impl Reading {
             return Err(self.hand_on(came));
         };
         let authorization = &self.service.authorization;
-        // Whatever may refuse a caller stands here: the request is read, nothing is decided, and
-        // `self.parts.extensions` tell of the connection.
         match self.method {
             Method::One => match decode(message).filter(Authorization::is_plain) {
-                Some(view) => one(authorization, view, self.parts.headers),
+                Some(view) => one(authorization, view, self.parts),
                 None => Err(self.hand_on(came)),
             },
             Method::Batch => {
@@ -205,7 +204,7 @@ impl Reading {
                     (plain && batch.consistency.is_none()).then_some((batch, stop_mode))
                 });
                 match read {
-                    Some((read, mode)) => batch(authorization, read, mode, self.parts.headers),
+                    Some((read, mode)) => batch(authorization, read, mode, self.parts),
                     None => Err(self.hand_on(came)),
                 }
             }
@@ -219,14 +218,10 @@ impl Reading {
     }
 }
 
-fn one(
-    authorization: &Authorization,
-    view: View<'_>,
-    headers: HeaderMap,
-) -> Result<Response, Boxed> {
-    let metadata = MetadataMap::from_headers(headers);
+fn one(authorization: &Authorization, view: View<'_>, parts: Parts) -> Result<Response, Boxed> {
+    let metadata = MetadataMap::from_headers(parts.headers);
     let mut out = vec![0; PREFIX];
-    match authorization.answer_plain(view, &metadata, &mut out) {
+    match authorization.answer_plain(view, &metadata, &parts.extensions, &mut out) {
         Ok(None) => Ok(written(out)),
         Ok(Some(record)) => Err(Box::pin(async move {
             Ok(record.await.map_or_else(Status::into_http, |()| written(out)))
@@ -239,13 +234,13 @@ fn batch(
     authorization: &Authorization,
     batch: BatchView<'_>,
     stop_mode: v1::StopMode,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, Boxed> {
-    let metadata = MetadataMap::from_headers(headers);
+    let metadata = MetadataMap::from_headers(parts.headers);
     // An answer is about so long.
     let mut out = Vec::with_capacity(PREFIX + 320 * batch.requests.len());
     out.resize(PREFIX, 0);
-    match authorization.batch_plain(batch, stop_mode, &metadata, out) {
+    match authorization.batch_plain(batch, stop_mode, (&metadata, &parts.extensions), out) {
         Ok(Batched::Now(out)) => Ok(written(out)),
         Ok(Batched::Later(out)) => Err(Box::pin(async move { Ok(written(out.await)) })),
         Err(status) => Ok(status.into_http()),

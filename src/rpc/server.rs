@@ -2,17 +2,12 @@
 
 use std::future::Future;
 use std::num::NonZeroUsize;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::net::TcpStream;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_stream::Stream;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
@@ -20,14 +15,19 @@ use tower::layer::util::{Identity, Stack};
 
 use super::analysis::Analysis;
 use super::authorization::{Authorization, Clock};
+use super::callers::Gate;
+use super::connection::{Accept, Acceptor};
 use super::deadline::Deadlines;
+use super::entrance::Entrance;
 use super::grants::Grants;
 use super::health;
 use super::http;
 use super::in_place::InPlace;
+use super::limits::{Busy, Limits};
 use super::listener::Listener;
 use super::policies::PolicySet;
-use super::workers::{Dealt, Movable, Workers};
+use super::tls::Tls;
+use super::workers::Workers;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::reload::Policies;
@@ -38,14 +38,20 @@ use crate::wire::v1::analysis_service_server::AnalysisServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
 use crate::wire::v1::policy_service_server::PolicyServiceServer;
 
-/// Bytes of a request message.
-const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-
 /// Bytes of a request's headers.
 const HEADER_BYTES: u32 = 16 * 1024;
 
-/// A request that is in flight when the service is told to stop has this long to end.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How often a connection that says nothing is asked whether it is there, and how long it may take
+/// to say so.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Calls that a client may begin and give up, or get wrong, before its connection is cut.
+///
+/// Source: CVE-2023-44487 (rapid reset).
+const RESETS: usize = 64;
+
+/// A connection that was asked to end has this long to do so.
+const AGE_GRACE: Duration = Duration::from_secs(30);
 
 /// The instant of the machine's clock.
 #[must_use]
@@ -81,6 +87,28 @@ pub struct Listeners {
     pub admin: Vec<Listener>,
     /// For metrics and probes.
     pub http: Vec<Listener>,
+    /// With it TCP listeners for questions and operators are served.
+    pub tls: Option<Arc<Tls>>,
+    /// What is taken on.
+    pub limits: Limits,
+    /// How it ends.
+    pub drain: Drain,
+}
+
+/// How the service ends when it is told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// For so long it says that it is not ready and answers as before, so that load balancers learn
+    /// of it.
+    pub grace: Duration,
+    /// Calls in flight have so long to end.
+    pub timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { grace: Duration::ZERO, timeout: Duration::from_secs(10) }
+    }
 }
 
 /// What is served.
@@ -98,6 +126,10 @@ pub struct Services {
     pub max_staleness: MaxStaleness,
     /// Who is told what was decided.
     pub telemetry: Telemetry,
+    /// Knows who may ask.
+    pub gate: Arc<Gate>,
+    /// Counts calls that were refused because there were too many.
+    pub shed: Arc<AtomicU64>,
 }
 
 /// Serves on all listeners until `shutdown` ends, then lets what is in flight finish.
@@ -114,39 +146,44 @@ pub async fn serve(
     let policy_status = services.policies.status();
     let now = Arc::clone(&policy_status.borrow());
     health::tell(&reporter, &now).await;
+    let Limits { message_bytes, .. } = listeners.limits;
     let authorization = Authorization::new(
         Arc::clone(&services.pdp),
         Arc::clone(&services.clock),
         services.telemetry.clone(),
     );
-    let authorization = InPlace::new(authorization, MESSAGE_BYTES);
+    let gate = services.gate;
+    let analysis = Analysis::new(Arc::clone(&services.pdp), Arc::clone(&services.clock));
+    let grants = Grants::new(services.pdp, services.clock, services.grants_per_key);
+    let grants_of_callers = GrantServiceServer::new(grants.clone().behind(Arc::clone(&gate)));
     let mut data = Routes::builder();
+    // Grants are for the few: reflection does not show them.
     data.add_service(health_service.clone())
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1alpha()?)
-        .add_service(authorization.clone());
-    let analysis = Analysis::new(Arc::clone(&services.pdp), Arc::clone(&services.clock));
-    let grants = Grants::new(services.pdp, services.clock, services.grants_per_key);
+        .add_service(InPlace::new(authorization.clone().behind(Arc::clone(&gate)), message_bytes))
+        .add_service(grants_of_callers.max_decoding_message_size(message_bytes));
     let mut admin = Routes::builder();
     admin
         .add_service(health_service)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1alpha()?)
-        .add_service(authorization)
-        .add_service(AnalysisServiceServer::new(analysis).max_decoding_message_size(MESSAGE_BYTES))
-        .add_service(GrantServiceServer::new(grants).max_decoding_message_size(MESSAGE_BYTES))
+        .add_service(InPlace::new(authorization, message_bytes))
+        .add_service(AnalysisServiceServer::new(analysis).max_decoding_message_size(message_bytes))
+        .add_service(GrantServiceServer::new(grants).max_decoding_message_size(message_bytes))
         .add_service(PolicyServiceServer::new(PolicySet::new(
             services.policies,
             services.max_staleness,
             services.telemetry.clone(),
         )));
     let (stop, stopped) = watch::channel(false);
+    let draining = Arc::new(AtomicBool::new(false));
     // Until the very end, so that draining can be watched. Dropped, its tasks end.
     let mut probed = JoinSet::new();
     for listener in listeners.http {
-        let (stopped, status) = (stopped.clone(), policy_status.clone());
+        let (draining, status) = (Arc::clone(&draining), policy_status.clone());
         let ready: http::Ready = Arc::new(move || match () {
-            () if *stopped.borrow() => Err("draining".to_owned()),
+            () if draining.load(Ordering::Acquire) => Err("draining".to_owned()),
             () if !status.borrow().is_ready() => Err("the policy set is stale".to_owned()),
             () => Ok(()),
         });
@@ -154,15 +191,26 @@ pub async fn serve(
     }
     let mut serving = JoinSet::new();
     let workers = listeners.threads.map(Workers::start).transpose()?;
+    let served = Served {
+        limits: listeners.limits,
+        busy: Busy::new(listeners.limits.calls, services.shed),
+        accept: Accept {
+            tls: listeners.tls,
+            places: Arc::new(Semaphore::new(listeners.limits.connections)),
+        },
+        stopped,
+    };
     let (data, admin) = (data.routes(), admin.routes());
     for listener in listeners.data {
         match &workers {
-            Some(workers) => spread(listener, &data, workers, &stopped, &mut serving),
-            None => drop(serving.spawn(one(listener, data.clone(), stopped.clone()))),
+            Some(workers) => served.spread(listener, &data, workers, &mut serving),
+            None => drop(serving.spawn(served.clone().one(listener, data.clone(), None))),
         }
     }
     for listener in listeners.admin {
-        serving.spawn(one(listener, admin.clone(), stopped.clone()));
+        // The permissions of a Unix socket say who is an operator.
+        let operators = matches!(listener, Listener::Tcp(_)).then(|| Arc::clone(&gate));
+        serving.spawn(served.clone().one(listener, admin.clone(), operators));
     }
     tokio::select! {
         () = shutdown => {}
@@ -170,10 +218,13 @@ pub async fn serve(
         Some(ended) = serving.join_next() => return ended.unwrap_or(Ok(())).map_err(Into::into),
     }
     health::drain(&reporter).await;
+    let (leaving, drain) = (listeners.drain.grace, listeners.drain.timeout);
+    draining.store(true, Ordering::Release);
+    tokio::time::sleep(leaving).await;
     // Nobody may be listening any more: then there is nothing to stop.
     let _ = stop.send(true);
     let drained =
-        tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} });
+        tokio::time::timeout(drain, async { while serving.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!("calls in flight did not end in time and are cut off");
     }
@@ -186,82 +237,69 @@ async fn stop(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-fn router(routes: Routes) -> Router<Stack<Deadlines, Identity>> {
-    Server::builder()
-        .http2_max_header_list_size(HEADER_BYTES)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .layer(Deadlines)
-        .add_routes(routes)
+/// How listeners are served.
+#[derive(Clone)]
+struct Served {
+    limits: Limits,
+    busy: Busy,
+    accept: Accept,
+    stopped: watch::Receiver<bool>,
 }
 
-/// Serves what a listener accepts on the threads.
-fn spread(
-    listener: Listener,
-    routes: &Routes,
-    workers: &Workers,
-    stopped: &watch::Receiver<bool>,
-    serving: &mut JoinSet<Result<(), tonic::transport::Error>>,
-) {
-    fn shares<S: Movable + 'static>(
-        shares: Vec<(Handle, Dealt<S>)>,
+impl Served {
+    fn router(
+        &self,
+        routes: Routes,
+        operators: Option<Arc<Gate>>,
+    ) -> Router<Stack<Entrance, Stack<Deadlines, Identity>>> {
+        let mut server = Server::builder()
+            .http2_max_header_list_size(HEADER_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(self.limits.streams)
+            .http2_max_pending_accept_reset_streams(Some(RESETS))
+            .http2_max_local_error_reset_streams(Some(RESETS));
+        if !self.limits.connection_age.is_zero() {
+            server = server
+                .max_connection_age(self.limits.connection_age)
+                .max_connection_age_grace(AGE_GRACE);
+        }
+        let entrance = Entrance { busy: self.busy.clone(), operators };
+        server.layer(Deadlines).layer(entrance).add_routes(routes)
+    }
+
+    /// Serves what a listener accepts on the threads.
+    fn spread(
+        &self,
+        listener: Listener,
         routes: &Routes,
-        stopped: &watch::Receiver<bool>,
+        workers: &Workers,
         serving: &mut JoinSet<Result<(), tonic::transport::Error>>,
     ) {
-        for (runtime, share) in shares {
-            let served = router(routes.clone());
-            let served = served.serve_with_incoming_shutdown(share, stop(stopped.clone()));
+        let (dealer, dealt) = workers.deal();
+        for (runtime, share) in dealt {
+            let served = self.router(routes.clone(), None);
+            let served = served.serve_with_incoming_shutdown(share, stop(self.stopped.clone()));
             serving.spawn_on(served, &runtime);
         }
+        let acceptor = Acceptor::new(listener, self.accept.clone());
+        let stopping = stop(self.stopped.clone());
+        serving.spawn(async move {
+            dealer.deal(acceptor, stopping).await;
+            Ok(())
+        });
     }
-    let stopping = stop(stopped.clone());
-    match listener {
-        Listener::Tcp(listener) => {
-            let (dealer, dealt) = workers.deal();
-            shares(dealt, routes, stopped, serving);
-            let accept = async move || {
-                let (stream, _) = listener.accept().await?;
-                // Without it answers may only be slower.
-                let _ = stream.set_nodelay(true);
-                stream.into_std()
-            };
-            serving.spawn(async {
-                dealer.deal(accept, stopping).await;
-                Ok(())
-            });
-        }
-        Listener::Unix(listener, path) => {
-            let (dealer, dealt) = workers.deal();
-            shares(dealt, routes, stopped, serving);
-            let accept = async move || listener.accept().await?.0.into_std();
-            serving.spawn(async {
-                dealer.deal(accept, stopping).await;
-                // As when the service does without threads.
-                let _ = std::fs::remove_file(path);
-                Ok(())
-            });
-        }
-    }
-}
 
-async fn one(
-    listener: Listener,
-    routes: Routes,
-    stopped: watch::Receiver<bool>,
-) -> Result<(), tonic::transport::Error> {
-    let (router, stop) = (router(routes), stop(stopped));
-    match listener {
-        Listener::Tcp(listener) => {
-            let incoming = TcpListenerStream::new(listener);
-            router.serve_with_incoming_shutdown(NoDelay(incoming), stop).await
-        }
-        Listener::Unix(listener, path) => {
-            let ended =
-                router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
-            // It may be gone already; a socket nobody listens on is replaced at the next start.
-            let _ = std::fs::remove_file(path);
-            ended
-        }
+    async fn one(
+        self,
+        listener: Listener,
+        routes: Routes,
+        operators: Option<Arc<Gate>>,
+    ) -> Result<(), tonic::transport::Error> {
+        let router = self.router(routes, operators);
+        let acceptor = Acceptor::new(listener, self.accept);
+        let incoming = acceptor.here(stop(self.stopped.clone()));
+        router.serve_with_incoming_shutdown(incoming, stop(self.stopped)).await
     }
 }
 
@@ -271,20 +309,4 @@ fn reflection<'b>(services: &'b [u8]) -> tonic_reflection::server::Builder<'b> {
         .register_encoded_file_descriptor_set(services)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Connections that send small answers at once.
-struct NoDelay(TcpListenerStream);
-
-impl Stream for NoDelay {
-    type Item = std::io::Result<TcpStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let accepted = ready!(Pin::new(&mut self.0).poll_next(context));
-        if let Some(Ok(stream)) = &accepted {
-            // Without it answers may only be slower.
-            let _ = stream.set_nodelay(true);
-        }
-        Poll::Ready(accepted)
-    }
 }

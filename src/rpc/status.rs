@@ -1,7 +1,7 @@
 //! Why there is no answer.
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
 use crate::engine::term::request::InvalidRequest;
 
@@ -29,4 +29,12 @@ pub fn refused(code: Code, reason: &str, message: impl Into<String>) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, DOMAIN, []);
     Status::with_error_details(code, message, details)
+}
+
+/// A refusal as a message among other answers.
+pub(super) fn message(status: &Status) -> pb::Status {
+    use prost::Message as _;
+    let details =
+        pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
+    pb::Status { code: i32::from(status.code()), message: status.message().to_owned(), details }
 }

@@ -10,15 +10,17 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
+
+use super::connection::{Acceptor, Arrived};
 
 /// Connections of one listener that wait for a thread to take them.
 const WAITING: usize = 256;
@@ -51,14 +53,40 @@ impl Workers {
 
     /// Where the connections of one listener go: what deals them out, and for each thread its
     /// runtime and what it gets.
-    pub(super) fn deal<S>(&self) -> (Dealer<S>, Vec<(Handle, Dealt<S>)>) {
+    pub(super) fn deal<S: Movable + 'static>(&self) -> (Dealer<S>, Vec<(Handle, Dealt<S>)>) {
         let (mut hands, mut shares) = (Vec::new(), Vec::new());
         for worker in &self.0 {
             let (sender, receiver) = mpsc::channel(WAITING);
+            let (ready, connections) = mpsc::channel(WAITING);
             hands.push(Hand { sender, open: Arc::clone(&worker.open) });
-            shares.push((worker.runtime.clone(), Dealt(receiver)));
+            worker.runtime.spawn(make_ready(receiver, ready));
+            shares.push((worker.runtime.clone(), ReceiverStream::new(connections)));
         }
         (Dealer { hands, next: 0 }, shares)
+    }
+}
+
+/// The connections that one thread gets, ready to be served.
+pub(super) type Dealt<S> = ReceiverStream<io::Result<Counted<<S as Movable>::Here>>>;
+
+/// Takes connections into the runtime of this task. None waits for another.
+async fn make_ready<S: Movable + 'static>(
+    mut dealt: mpsc::Receiver<(S, Open)>,
+    ready: mpsc::Sender<io::Result<Counted<S::Here>>>,
+) {
+    loop {
+        let dealt = tokio::select! {
+            dealt = dealt.recv() => dealt,
+            () = ready.closed() => return,
+        };
+        let Some((connection, open)) = dealt else { return };
+        let ready = ready.clone();
+        tokio::spawn(async move {
+            if let Some(connection) = connection.here().await {
+                // Nobody serves any more: the connection ends.
+                let _ = ready.send(Ok(Counted { connection, _open: open })).await;
+            }
+        });
     }
 }
 
@@ -104,18 +132,14 @@ impl<S> Dealer<S> {
     }
 }
 
-impl<S> Dealer<S> {
+impl Dealer<Arrived> {
     /// Accepts connections and gives them to the threads, until `stop` ends.
-    pub(super) async fn deal(
-        mut self,
-        mut accept: impl AsyncFnMut() -> io::Result<S>,
-        stop: impl Future<Output = ()>,
-    ) {
+    pub(super) async fn deal(mut self, acceptor: Acceptor, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
                 () = &mut stop => return,
-                accepted = accept() => accepted,
+                accepted = acceptor.next() => accepted,
             };
             match accepted {
                 Ok(connection) => {
@@ -153,43 +177,8 @@ pub(super) trait Movable: Sized + Send {
     /// The connection in a runtime.
     type Here: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
 
-    /// Takes the connection into the runtime of the calling task.
-    ///
-    /// # Errors
-    ///
-    /// The runtime cannot wait for it.
-    fn here(self) -> io::Result<Self::Here>;
-}
-
-impl Movable for std::net::TcpStream {
-    type Here = tokio::net::TcpStream;
-
-    fn here(self) -> io::Result<Self::Here> {
-        tokio::net::TcpStream::from_std(self)
-    }
-}
-
-impl Movable for std::os::unix::net::UnixStream {
-    type Here = tokio::net::UnixStream;
-
-    fn here(self) -> io::Result<Self::Here> {
-        tokio::net::UnixStream::from_std(self)
-    }
-}
-
-/// The connections that one thread gets.
-#[derive(Debug)]
-pub(super) struct Dealt<S>(mpsc::Receiver<(S, Open)>);
-
-impl<S: Movable> Stream for Dealt<S> {
-    type Item = io::Result<Counted<S::Here>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let dealt = ready!(self.0.poll_recv(context));
-        Poll::Ready(dealt.map(|(connection, open)| {
-            connection.here().map(|connection| Counted { connection, _open: open })
-        }))
-    }
+    /// Takes the connection into the runtime of the calling task; `None` when it came to nothing.
+    fn here(self) -> impl Future<Output = Option<Self::Here>> + Send;
 }
 
 /// A connection that counts while it is there.
@@ -254,7 +243,15 @@ mod tests {
 
     use tokio_stream::StreamExt as _;
 
-    use super::Workers;
+    use super::{Movable, Workers};
+
+    impl Movable for UnixStream {
+        type Here = tokio::net::UnixStream;
+
+        async fn here(self) -> Option<Self::Here> {
+            tokio::net::UnixStream::from_std(self).ok()
+        }
+    }
 
     #[tokio::test]
     async fn every_thread_gets_its_share_and_who_has_least_gets_the_next() {
@@ -282,7 +279,12 @@ mod tests {
         let workers = Workers::start(NonZeroUsize::MIN).unwrap();
         let (mut dealer, shares) = workers.deal::<UnixStream>();
         drop(shares);
-        let (near, _far) = UnixStream::pair().unwrap();
-        assert!(dealer.give(near).await.is_err());
+        loop {
+            let (near, _far) = UnixStream::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            if dealer.give(near).await.is_err() {
+                return;
+            }
+        }
     }
 }

@@ -62,6 +62,8 @@ pub struct Call {
     pub(super) started: Timer,
     pub(super) parent: Option<Parent>,
     pub(super) span: Option<Span>,
+    /// The enforcement point that asks, where it is known and of interest.
+    pub(super) caller: Option<String>,
 }
 
 impl Call {

@@ -133,7 +133,8 @@ impl Telemetry {
 
     /// A call has come. `header` gives the values of its headers.
     pub fn call<'h>(&self, method: Method, header: impl Fn(&str) -> Option<&'h str>) -> Call {
-        let mut call = Call { method, started: self.timer(), parent: None, span: None };
+        let mut call =
+            Call { method, started: self.timer(), parent: None, span: None, caller: None };
         if let Some(inner) = &self.0 {
             if inner.propagate {
                 call.parent = Parent::read(header);
@@ -144,6 +145,13 @@ impl Telemetry {
                 sampling.map(|traces| traces.server(method, call.parent.as_ref(), Duration::ZERO));
         }
         call
+    }
+
+    /// Notes who asks, if there is a log to note it in.
+    pub fn asked_by(&self, call: &mut Call, caller: impl FnOnce() -> String) {
+        if self.0.as_ref().is_some_and(|inner| inner.log.is_some()) {
+            call.caller = Some(caller());
+        }
     }
 
     /// Begins to measure.
@@ -308,6 +316,7 @@ fn logged(
     let ids = numbers.map(|(trace, span)| (format!("{trace:032x}"), format!("{span:016x}")));
     let mut origin = Origin {
         method: call.method.name(),
+        caller: call.caller.as_deref(),
         trace: ids.as_ref().map(|(trace, span)| (&**trace, &**span)),
         sample_ratio: settings.filter.ratio(verdict),
         ..Origin::default()

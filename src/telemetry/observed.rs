@@ -22,6 +22,12 @@ pub enum Quantity {
     CacheEntries(&'static str),
     /// Grants that are live.
     Grants,
+    /// Calls that were refused before anything was decided, by reason.
+    Refused(&'static str),
+    /// Changes of a file that says who may come in: what it holds, and what came of it.
+    Reloads(&'static str, &'static str),
+    /// When the certificate ends to hold, in seconds since 1970.
+    CertificateExpiry,
 }
 
 /// Reads a number.
@@ -68,16 +74,41 @@ impl Observed {
                 vec![],
             ),
             Family::new(Kind::Gauge, "keyward.grants", "{grant}", "Grants that are live.", vec![]),
+            Family::new(
+                counter,
+                "keyward.refused",
+                "{call}",
+                "Calls refused before anything was decided, by reason.",
+                vec![],
+            ),
+            Family::new(
+                counter,
+                "keyward.access.reload",
+                "{reload}",
+                "Changes of the callers file and of the certificate, by result.",
+                vec![],
+            ),
+            Family::new(
+                Kind::Gauge,
+                "keyward.tls.certificate_expiry_timestamp",
+                "s",
+                "When the server's certificate ends to hold.",
+                vec![],
+            ),
         ];
         for (what, read) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let (index, cache) = match what {
-                Quantity::CacheHits(cache) => (0, Some(cache)),
-                Quantity::CacheMisses(cache) => (1, Some(cache)),
-                Quantity::CacheEvictions(cache) => (2, Some(cache)),
-                Quantity::CacheEntries(cache) => (3, Some(cache)),
-                Quantity::Grants => (4, None),
+            let (index, labels) = match what {
+                Quantity::CacheHits(cache) => (0, vec![("cache", (*cache).into())]),
+                Quantity::CacheMisses(cache) => (1, vec![("cache", (*cache).into())]),
+                Quantity::CacheEvictions(cache) => (2, vec![("cache", (*cache).into())]),
+                Quantity::CacheEntries(cache) => (3, vec![("cache", (*cache).into())]),
+                Quantity::Grants => (4, Vec::new()),
+                Quantity::Refused(reason) => (5, vec![("reason", (*reason).into())]),
+                Quantity::Reloads(what, result) => {
+                    (6, vec![("file", (*what).into()), ("result", (*result).into())])
+                }
+                Quantity::CertificateExpiry => (7, Vec::new()),
             };
-            let labels = cache.map(|cache| ("cache", (*cache).into())).into_iter().collect();
             if let Some(family) = families.get_mut(index) {
                 family.points.push(Point::count(labels, read()));
             }

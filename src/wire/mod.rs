@@ -1,5 +1,6 @@
 //! Every outside form of our values, each converted once.
 
+pub mod callers;
 pub mod case;
 pub mod cases;
 pub mod findings;

@@ -17,6 +17,7 @@ use keyward::pdp::Pdp;
 use keyward::pdp::load::Documents;
 use keyward::pdp::reload::Policies;
 use keyward::pdp::status::{Active, Contents, MaxStaleness, Origin, WhenStale};
+use keyward::rpc::callers::{Callers, Gate};
 use keyward::rpc::listener::{Address, DATA_SOCKET, Listener};
 use keyward::rpc::server::{self, Listeners, Services};
 use keyward::telemetry::Telemetry;
@@ -104,6 +105,8 @@ impl Door {
             policies: Policies::fixed(active),
             max_staleness: MaxStaleness { after: Duration::ZERO, then: WhenStale::Serve },
             telemetry: Telemetry::off(),
+            gate: Arc::new(Gate::new(Callers::unnamed(true))),
+            shed: Arc::default(),
         };
         let listeners = Listeners { data: vec![listener], ..Listeners::default() };
         let served = tokio::spawn(server::serve(listeners, services, async {

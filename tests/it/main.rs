@@ -14,6 +14,7 @@ mod decision_log_faults;
 mod signals;
 mod telemetry;
 
+mod access;
 mod aws_policies;
 mod catalog;
 mod command_line;
@@ -21,6 +22,7 @@ mod conformance;
 mod coverage;
 mod deploy;
 mod doors;
+mod ending;
 #[expect(unreachable_pub, reason = "a crate of its own beside the tests")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;

@@ -81,6 +81,12 @@ impl Served {
         Self { process, address, http, told: Some(told) }
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
+    }
+
     /// Asks it to stop, and waits for a good end.
     pub(crate) fn stop(self) {
         self.stop_and_read();
@@ -88,8 +94,7 @@ impl Served {
 
     /// The same; gives back what it told on standard error.
     pub(crate) fn stop_and_read(mut self) -> String {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        self.signal("-TERM");
         assert_eq!(self.process.wait().expect("an end").code(), Some(0));
         self.told.take().expect("a reader").join().expect("what it told")
     }

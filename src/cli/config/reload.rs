@@ -62,7 +62,7 @@ pub(super) fn reload(args: &ReloadArgs, file: &File) -> Result<ReloadConfig, Inv
 }
 
 /// `0`, `250ms`, `5s`, `10m`, `1h`.
-fn time(name: &str, text: &str) -> Result<Duration, InvalidConfig> {
+pub(in crate::cli) fn time(name: &str, text: &str) -> Result<Duration, InvalidConfig> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let value: Option<u64> = digits.parse().ok();
     let unit = text.get(digits.len()..).unwrap_or_default();

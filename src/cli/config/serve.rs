@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use super::access::{AccessArgs, AccessConfig, access};
 use super::reload::{ReloadArgs, ReloadConfig, reload, staleness_written, written};
 use super::telemetry::{TelemetryArgs, TelemetryConfig, telemetry};
 use super::{
@@ -24,6 +25,8 @@ pub struct ServeConfig {
     pub admin_listen: Vec<Address>,
     /// Where metrics and probes are served; may be empty.
     pub http_listen: Vec<Address>,
+    /// Who may come in, and how much at once.
+    pub access: AccessConfig,
     /// What is told outside.
     pub telemetry: TelemetryConfig,
     /// Where state is kept, if it is.
@@ -58,6 +61,8 @@ pub struct ServeArgs {
     pub admin_listen: Vec<String>,
     /// `--http-listen`.
     pub http_listen: Vec<String>,
+    /// Who may come in, and how much at once.
+    pub access: AccessArgs,
     /// What is told outside.
     pub telemetry: TelemetryArgs,
     /// `--data-dir`.
@@ -93,19 +98,15 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
     let telemetry =
         telemetry(&args.telemetry, (&file.telemetry, &file.decision_log), data_dir.as_deref())?;
     let insecure_plaintext = args.insecure_plaintext.or(file.insecure_plaintext).unwrap_or(false);
-    if let Some(exposed) = listen.iter().find(|address| !address.is_local() && !insecure_plaintext)
-    {
-        return Err(InvalidConfig::Exposed(exposed.clone()));
-    }
-    if let Some(open) = admin_listen.iter().find(|address| !matches!(address, Address::Unix(_))) {
-        return Err(InvalidConfig::Admin(open.clone()));
-    }
+    let access = access(&args.access, &file)?;
+    access.check(&listen, &admin_listen, insecure_plaintext)?;
     Ok(ServeConfig {
         policies,
         reload: reload(&args.reload, &file)?,
         listen,
         admin_listen,
         http_listen,
+        access,
         telemetry,
         data_dir,
         grants_per_key: args.grants_per_key.or(file.grants.per_key).unwrap_or(GRANTS_PER_KEY),
@@ -152,6 +153,8 @@ fn admin_socket(data_dir: Option<&Path>) -> Option<Address> {
 #[must_use]
 pub fn as_toml(config: &ServeConfig) -> String {
     let options = &config.policies.options;
+    let AccessConfig { limits, .. } = config.access;
+    let (tls, drain) = config.access.tables();
     let file = File {
         listen: config.listen.iter().map(ToString::to_string).collect(),
         admin_listen: config.admin_listen.iter().map(ToString::to_string).collect(),
@@ -181,7 +184,16 @@ pub fn as_toml(config: &ServeConfig) -> String {
         limits: LimitsTable {
             document_bytes: Some(options.limits.document_bytes),
             depth: Some(options.limits.depth),
+            connections: Some(limits.connections),
+            calls: Some(limits.calls),
+            streams: Some(limits.streams),
+            message_bytes: Some(limits.message_bytes),
+            connection_age: Some(written(limits.connection_age)),
         },
+        callers: config.access.callers.clone(),
+        anonymous: Some(config.access.anonymous),
+        tls,
+        drain,
         grants: GrantsTable { per_key: Some(config.grants_per_key) },
         evaluation: options
             .evaluation

@@ -139,7 +139,7 @@ impl<'a> Deref for Given<'a> {
 static NONE: Parameters<'static> = Parameters::none();
 
 /// Parameters of a KMS operation, by their names in the KMS API. `None` is "not sent".
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameters<'a> {
     /// `EncryptionAlgorithm`, and `SourceEncryptionAlgorithm` of ReEncrypt.
     pub encryption_algorithm: Option<&'a str>,
@@ -255,7 +255,7 @@ impl Default for Parameters<'_> {
 }
 
 /// The grant that a CreateGrant request makes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GrantParameters<'a> {
     /// `GranteePrincipal`.
     pub grantee_principal: Option<&'a str>,
