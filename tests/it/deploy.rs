@@ -2,4 +2,5 @@
 
 mod image;
 mod manifests;
+mod running;
 mod unit;
