@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::manifests::{documents, kustomized, of_kind, rendered, values, with_grants};
 use crate::doors::{keyward, parsed, text, tool};
+use crate::signals::{WITH_ACCESS, names};
 
 /// Folders of the container that are mounted, or that lead there.
 const MOUNTED: [&str; 3] = ["/etc/keyward", "/run/keyward", "/var/lib/keyward"];
@@ -182,11 +183,17 @@ impl Running {
             return keyward(&args, "").status.success();
         }
         let path = probe["httpGet"]["path"].as_str().unwrap_or_else(|| panic!("no {name}"));
+        let answer = self.get(path);
+        answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200")
+    }
+
+    /// What the listener for metrics and probes answers.
+    fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.http).expect("a connection");
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200")
+        answer
     }
 
     /// May a session of a role decrypt for tenant 42?
@@ -289,6 +296,10 @@ fn the_central_service_answers_workloads_about_their_own_roles_alone() {
         let mut stranger = Command::new(tool("grpcurl"));
         stranger.arg("-cacert").arg(running.pod.root.path().join("pki/ca.pem"));
         assert!(!running.ask(stranger, "OrdersService").status.success());
+        let metrics = names(&running.get("/metrics"));
+        for name in WITH_ACCESS {
+            assert!(metrics.contains(name), "no {name}");
+        }
         running.stop();
     }
 }
