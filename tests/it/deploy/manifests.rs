@@ -145,6 +145,54 @@ fn only_without_a_database_of_grants_is_there_more_than_one_replica() {
     }
 }
 
+/// An empty selector means everything in the namespace: a policy without egress for every pod of it.
+#[test]
+fn what_selects_selects_keyward_and_nothing_else() {
+    let built = [kustomized("central"), kustomized("central-with-grants")];
+    for yaml in built.into_iter().chain([rendered(&values()), rendered(&with_grants())]) {
+        let documents = documents(&yaml);
+        let pods = &of_kind(&documents, "Deployment")["spec"]["template"]["metadata"]["labels"];
+        let services = &of_kind(&documents, "Service")["metadata"]["labels"];
+        let mut seen = Vec::new();
+        for (kind, at, labels) in [
+            ("Deployment", "/spec/selector/matchLabels", pods),
+            ("Service", "/spec/selector", pods),
+            ("NetworkPolicy", "/spec/podSelector/matchLabels", pods),
+            ("PodDisruptionBudget", "/spec/selector/matchLabels", pods),
+            ("ServiceMonitor", "/spec/selector/matchLabels", services),
+        ] {
+            for document in documents.iter().filter(|document| document["kind"] == kind) {
+                let selector = document.pointer(at).and_then(Value::as_object);
+                let selector = selector.unwrap_or_else(|| panic!("{kind}: no labels"));
+                assert_eq!(
+                    selector.get("app.kubernetes.io/name"),
+                    Some(&json!("keyward")),
+                    "{kind}"
+                );
+                assert!(selector.iter().all(|(name, value)| labels[name] == *value), "{kind}");
+                seen.push(kind);
+            }
+        }
+        for kind in ["Deployment", "Service", "NetworkPolicy", "ServiceMonitor"] {
+            assert!(seen.contains(&kind), "no {kind}");
+        }
+    }
+}
+
+/// A pod more than usual, and none less: what is required of its place must be had on the nodes
+/// that there are.
+#[test]
+fn an_update_needs_no_node_to_spare() {
+    for yaml in [kustomized("central"), rendered(&values())] {
+        let documents = documents(&yaml);
+        let spec = &of_kind(&documents, "Deployment")["spec"];
+        assert_eq!(spec["strategy"]["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": 1}));
+        let apart = &spec["template"]["spec"]["affinity"]["podAntiAffinity"];
+        let kinds: Vec<&String> = apart.as_object().expect("an affinity").keys().collect();
+        assert_eq!(kinds, ["preferredDuringSchedulingIgnoredDuringExecution"]);
+    }
+}
+
 /// What a pod must not be able to do, whoever breaks into it.
 #[test]
 fn every_container_is_nobody_and_can_write_nothing_but_what_is_mounted() {
