@@ -16,9 +16,6 @@ use tower::{Layer, Service};
 use crate::keyward::authorization_service_client::AuthorizationServiceClient;
 use crate::keyward::{AuthorizeRequest, AuthorizeResponse, Decision};
 
-/// How long an answer may take, the connection included.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// A request that Keyward can be asked about.
 pub trait Question {
     /// May this be done?
@@ -44,12 +41,14 @@ impl<R> Allowed<R> {
 #[derive(Clone, Debug)]
 pub struct EnforceLayer {
     keyward: AuthorizationServiceClient<Channel>,
+    patience: Duration,
 }
 
 impl EnforceLayer {
-    /// Asks over a connection to Keyward.
-    pub fn new(channel: Channel) -> Self {
-        Self { keyward: AuthorizationServiceClient::new(channel) }
+    /// Asks over a connection to Keyward. `patience`: how long an answer may take, the connection
+    /// included.
+    pub fn new(channel: Channel, patience: Duration) -> Self {
+        Self { keyward: AuthorizationServiceClient::new(channel), patience }
     }
 }
 
@@ -57,7 +56,7 @@ impl<S> Layer<S> for EnforceLayer {
     type Service = Enforce<S>;
 
     fn layer(&self, inner: S) -> Enforce<S> {
-        Enforce { keyward: self.keyward.clone(), inner }
+        Enforce { keyward: self.keyward.clone(), patience: self.patience, inner }
     }
 }
 
@@ -65,6 +64,7 @@ impl<S> Layer<S> for EnforceLayer {
 #[derive(Clone, Debug)]
 pub struct Enforce<S> {
     keyward: AuthorizationServiceClient<Channel>,
+    patience: Duration,
     inner: S,
 }
 
@@ -83,14 +83,14 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let mut keyward = self.keyward.clone();
+        let (mut keyward, patience) = (self.keyward.clone(), self.patience);
         // The one that was polled is the one that is ready.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
             let mut question = tonic::Request::new(request.question());
-            question.set_timeout(PATIENCE); // for Keyward; the next line is for ourselves
-            let answer = match tokio::time::timeout(PATIENCE, keyward.authorize(question)).await {
+            question.set_timeout(patience); // for Keyward; the next line is for ourselves
+            let answer = match tokio::time::timeout(patience, keyward.authorize(question)).await {
                 Ok(Ok(answer)) => answer.into_inner(),
                 Ok(Err(status)) => return Err(unanswered(&status)),
                 Err(_) => return Err(Status::unavailable("not authorized: no answer in time")),

@@ -1,13 +1,15 @@
-//! The process: `envelope-service SOCKET KEYWARD KEYS PRINCIPALS`.
+//! The process: `envelope-service SOCKET KEYWARD KEYS PRINCIPALS [PATIENCE]`.
 //!
 //! - SOCKET: path of the socket to listen on
 //! - KEYWARD: where Keyward is: `http://127.0.0.1:7180` or `unix:/run/keyward/pdp.sock`
 //! - KEYS: a file with a line `ARN FILE` for each key; FILE holds its 32 bytes
 //! - PRINCIPALS: a file with a line `UID ARN` for each caller
+//! - PATIENCE: how many milliseconds an answer of Keyward may take (500)
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
+use std::time::Duration;
 
 use envelope_service::enforce::EnforceLayer;
 use envelope_service::envelope::envelope_service_server::EnvelopeServiceServer;
@@ -22,8 +24,12 @@ use zeroize::Zeroizing;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [socket, keyward, keys, principals] = arguments.as_slice() else {
-        return Err("expected SOCKET KEYWARD KEYS PRINCIPALS".into());
+    let usage = "expected SOCKET KEYWARD KEYS PRINCIPALS [PATIENCE]";
+    let ([socket, keyward, keys, principals], rest) = arguments.split_first_chunk().ok_or(usage)?;
+    let patience = match rest {
+        [] => 500,
+        [milliseconds] => milliseconds.parse()?,
+        _ => return Err(usage.into()),
     };
     let principals: HashMap<u32, String> = pairs(principals)?
         .into_iter()
@@ -37,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Connects when first asked, and again when the connection is lost.
     let channel = Endpoint::from_shared(keyward.clone())?.connect_lazy();
-    let keys = EnforceLayer::new(channel).layer(keys);
+    let keys = EnforceLayer::new(channel, Duration::from_millis(patience)).layer(keys);
 
     let listener = UnixListener::bind(socket)?;
     tonic::transport::Server::builder()

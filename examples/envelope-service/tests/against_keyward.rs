@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use envelope_service::enforce::EnforceLayer;
-use envelope_service::keys::{Keys, Operation, Sealed, Wanted};
+use envelope_service::keys::{DataKey, Keys, Operation, Sealed, Wanted};
 use envelope_service::{envelope, keyward};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -80,12 +81,20 @@ fn data_key(key_id: &str) -> Wanted {
     Wanted::DataKey { key_id: key_id.to_owned() }
 }
 
-async fn run(
+/// Long: but for the silent one, these tests are about answers, not about time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn run(channel: &Channel, operation: Operation) -> Result<DataKey, Status> {
+    run_within(PATIENCE, channel, operation).await
+}
+
+async fn run_within(
+    patience: Duration,
     channel: &Channel,
     operation: Operation,
-) -> Result<envelope_service::keys::DataKey, Status> {
+) -> Result<DataKey, Status> {
     let keys = Keys::new([(KEY.to_owned(), &[42; 32][..])]).expect("a key");
-    EnforceLayer::new(channel.clone()).layer(keys).oneshot(operation).await
+    EnforceLayer::new(channel.clone(), patience).layer(keys).oneshot(operation).await
 }
 
 #[tokio::test]
@@ -140,7 +149,8 @@ async fn a_keyward_that_is_silent_allows_nothing() {
     // It takes the connection, and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let channel = channel(&silent.local_addr().expect("an address").to_string());
-    let refused = run(&channel, operation(DOCUMENTS, "acme", data_key(KEY))).await;
+    let wanted = operation(DOCUMENTS, "acme", data_key(KEY));
+    let refused = run_within(Duration::from_millis(100), &channel, wanted).await;
     assert_eq!(refused.expect_err("no answer").code(), Code::Unavailable);
 }
 
@@ -158,6 +168,7 @@ async fn the_process_knows_its_callers_by_their_user_id() {
         let socket = path(&format!("{uid}.sock"));
         let mut process = Command::new(env!("CARGO_BIN_EXE_envelope-service"))
             .args([&socket, &format!("http://{}", pdp.address), &path("keys"), &path("principals")])
+            .arg(PATIENCE.as_millis().to_string())
             .spawn()
             .expect("the service");
         let mut client = connected(&socket, &mut process).await;
