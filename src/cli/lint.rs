@@ -129,7 +129,10 @@ fn explain(code: &str) -> u8 {
     let text = match (code, rules::find(code)) {
         ("all", _) => page::page(),
         (_, Some(rule)) => page::entry(rule),
-        (_, None) => return fail(USAGE, format!("there is no finding `{code}`")),
+        (_, None) => {
+            let unknown = rules::unknown(code);
+            return fail(USAGE, format!("{unknown} (`keyward lint --explain all` has them all)"));
+        }
     };
     let written = io::stdout().write_all(text.as_bytes());
     written.map_or_else(|error| fail(FAILED, error), |()| DONE)

@@ -173,14 +173,14 @@ fn load(config: &PolicyConfig) -> Result<(Vec<Document>, Built), Problems> {
 }
 
 fn refused(format: ReportFormat, problems: &[Problem], code: u8) -> u8 {
+    let shown = || render::problems(problems, &mut io::stderr().lock(), render::colour_on_stderr());
     let written = match format {
         ReportFormat::Json => {
             let report = serde_json::json!({"problems": render::problems_json(problems)});
             writeln!(io::stdout(), "{report}")
         }
-        ReportFormat::Text | ReportFormat::Junit => {
-            render::problems(problems, &mut io::stderr().lock(), render::colour_on_stderr())
-        }
+        ReportFormat::Text => shown(),
+        ReportFormat::Junit => shown().and_then(|()| junit::problems(problems, &mut io::stdout())),
     };
     written.map_or_else(|error| fail(FAILED, error), |()| code)
 }

@@ -5,6 +5,7 @@ use super::set::Set;
 use crate::engine::decide::caller::{Caller, Naming};
 use crate::engine::decide::decide;
 use crate::engine::decide::decision::Verdict;
+use crate::engine::evaluation::RamPolicy;
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::arn_pattern::Target;
 use crate::engine::policy::principal::PrincipalPattern;
@@ -71,6 +72,14 @@ impl Probe {
         Some(Self { arn, role_arn, pattern: pattern.clone() })
     }
 
+    /// The same, where the set may know whose unique id it is.
+    #[must_use]
+    pub fn known(set: &Set<'_>, pattern: &PrincipalPattern, partition: &str) -> Option<Self> {
+        let PrincipalPattern::UniqueId(id) = pattern else { return Self::of(pattern, partition) };
+        let probe = Self::identity(set.of_unique_id(id)?)?;
+        Some(Self { pattern: pattern.clone(), ..probe })
+    }
+
     /// A user or role of the set.
     #[must_use]
     pub fn identity(identity: &Identity) -> Option<Self> {
@@ -127,6 +136,17 @@ pub fn can(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> Can {
     }
 }
 
+/// The statements of the key policy, and those of the `AWS_RAM` policy as far as they count.
+pub fn resource_statements<'k>(
+    set: &Set<'_>,
+    key: &'k Key,
+) -> impl Iterator<Item = &'k Statement> + use<'k> {
+    let allows = set.snapshot.evaluation.ram_policy == RamPolicy::Statements;
+    let shared = key.ram_policy.iter().flat_map(|policy| policy.statements());
+    let counted = shared.filter(move |statement| allows || statement.effect == Effect::Deny);
+    key.policy.statements().chain(counted).map(|statement| &**statement)
+}
+
 /// The actions among `actions` that a principal can do with a key, under whatever conditions.
 #[must_use]
 pub fn abilities(set: &Set<'_>, key: &Key, probe: &Probe, actions: ActionSet) -> ActionSet {
@@ -153,7 +173,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
         statement.applies(action, &target, &open, in_key_policy, evaluation)
     };
     let mut namings = Vec::new();
-    for statement in key.policy.statements() {
+    for statement in resource_statements(set, key) {
         match statement.effect {
             Effect::Deny => {
                 let about = caller.denied_among(&statement.principals, evaluation);

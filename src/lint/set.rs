@@ -28,6 +28,8 @@ pub struct Set<'s> {
     boundaries: HashSet<&'s str>,
     /// Users and roles whose policies may allow PutKeyPolicy, by account.
     administrators: HashMap<AccountId, Vec<&'s Identity>>,
+    /// Users and roles by the id that IAM gave them.
+    by_unique_id: HashMap<&'s str, &'s Identity>,
 }
 
 impl<'s> Set<'s> {
@@ -46,6 +48,9 @@ impl<'s> Set<'s> {
             denies_some_keys: denies_some_keys(snapshot),
             boundaries,
             administrators: administrators(snapshot),
+            by_unique_id: identities(snapshot)
+                .filter_map(|identity| Some((identity.unique_id.as_deref()?, identity)))
+                .collect(),
         }
     }
 
@@ -59,6 +64,12 @@ impl<'s> Set<'s> {
     #[must_use]
     pub fn administrators(&self, account: AccountId) -> &[&'s Identity] {
         self.administrators.get(&account).map_or(&[], Vec::as_slice)
+    }
+
+    /// The user or role that has this unique id, if the set has one.
+    #[must_use]
+    pub fn of_unique_id(&self, id: &str) -> Option<&'s Identity> {
+        self.by_unique_id.get(id).copied()
     }
 }
 

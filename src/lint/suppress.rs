@@ -121,7 +121,7 @@ fn explanation(item: &Json<'_>, covers: Span) -> Result<Explanation, String> {
     let text = |name: &str| item.member(name).and_then(Json::as_text);
     let code = text("Code").ok_or("the explanation does not say which `Code` it explains")?;
     if rules::find(code).is_none() {
-        return Err(format!("there is no finding `{code}`"));
+        return Err(rules::unknown(code));
     }
     let why = text("Why").filter(|why| !why.trim().is_empty());
     let why = why.ok_or_else(|| format!("the explanation of `{code}` does not say `Why`"))?;

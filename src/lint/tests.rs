@@ -172,3 +172,43 @@ fn an_allow_that_perhaps_means_another_service_makes_no_other_needless() {
     assert!(codes(&look(&policy("kms:Describe*"))).contains(&"redundant-allow"));
     assert!(!codes(&look(&policy("k*:Describe*"))).contains(&"redundant-allow"));
 }
+
+#[test]
+fn a_unique_id_is_whose_the_set_says() {
+    let set = |id: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {{"Effect": "Allow", "Principal": {{"AWS": "AROAEXAMPLEADMIN0001"}}, "Resource": "*",
+        "Action": ["kms:PutKeyPolicy", "kms:GetKeyPolicy", "kms:Encrypt", "kms:DescribeKey"]}}]}},
+      "RoleDetailList": [{{"RoleName": "Admin", "RoleId": "{id}", "Arn": "arn:aws:iam::111122223333:role/Admin", "RolePolicyList": []}}]}}"#
+        )
+    };
+    let known = codes(&look(&set("AROAEXAMPLEADMIN0001")));
+    assert_eq!(known, ["delegation-missing", "admin-and-use"]);
+    let other = codes(&look(&set("AROAEXAMPLEADMIN0002")));
+    assert_eq!(other, ["lockout", "delegation-missing", "deleted-principal"]);
+}
+
+#[test]
+fn a_shared_policy_may_keep_a_key_from_being_locked() {
+    let set = |effect: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": []}},
+      "RamPolicy": {{"Version": "2012-10-17", "Statement": [{{"Effect": "{effect}", "Resource": "*",
+        "Principal": {{"AWS": "arn:aws:iam::111122223333:role/Admin"}}, "Action": "kms:PutKeyPolicy"}}]}}}}"#
+        )
+    };
+    assert!(!codes(&look(&set("Allow"))).contains(&"lockout"));
+    assert!(codes(&look(&set("Deny"))).contains(&"lockout"));
+}
+
+#[test]
+fn to_enable_the_account_twice_may_leave_others_in_the_statement() {
+    let set = r#"{"KeyMetadata": {"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}, "Policy": {"Version": "2012-10-17", "Statement": [
+      {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"},
+      {"Effect": "Allow", "Principal": {"AWS": ["111122223333", "arn:aws:iam::111122223333:role/Reader"]}, "Action": "kms:DescribeKey", "Resource": "*"}]}}"#;
+    let found = look(set);
+    let doubled = found.open().find(|finding| finding.rule.code == "delegation-doubled");
+    let help = doubled.map(|finding| finding.help.as_str());
+    assert_eq!(help, Some("take the account out of this statement, or narrow the other one"));
+}

@@ -91,6 +91,8 @@ fn the_page_is_the_one_that_the_rules_write() {
     let entry = text(&keyward(&["lint", "--explain", "lockout"], "").stdout);
     assert!(entry.starts_with("### lockout\n") && written.contains(&entry), "{entry}");
     assert_eq!(keyward(&["lint", "--explain", "nonsense"], "").status.code(), Some(64));
+    let misspelt = text(&keyward(&["lint", "--explain", "lokout"], "").stderr);
+    assert!(misspelt.contains("`lokout`; did you mean `lockout`?"), "{misspelt}");
 }
 
 #[test]
@@ -156,6 +158,8 @@ fn sarif_is_valid_against_its_published_schema() {
     let found = results.iter().find(|result| result["ruleId"] == "open-to-everyone").expect("it");
     let region = &found["locations"][0]["physicalLocation"]["region"];
     assert_eq!((&region["startLine"], &region["endColumn"]), (&6.into(), &58.into()));
+    let uri = &found["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert!(uri.as_str().is_some_and(|uri| uri.starts_with("file:///")), "{uri}");
     let index = found["ruleIndex"].as_u64().expect("an index") as usize;
     assert_eq!(log["runs"][0]["tool"]["driver"]["rules"][index]["id"], "open-to-everyone");
     let explained = results.iter().find(|result| result["ruleId"] == "rotation-off").expect("it");

@@ -237,4 +237,14 @@ fn a_run_without_cases_or_with_broken_ones_is_no_success() {
     assert_eq!(missing.status.code(), Some(64));
     assert!(text(&missing.stderr).contains("cannot read the cases in `no/such.yaml`"));
     assert_eq!(test(&folder.path().join("none"), &["x.yaml"]).status.code(), Some(3));
+    // A report that continuous integration reads is there all the same.
+    let output = run(&alice("", "- name: <x\n"), &["--format", "junit"]);
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stdout);
+    let xml = roxmltree::Document::parse(&said).expect("XML");
+    let errors: Vec<_> = xml.descendants().filter(|node| node.has_tag_name("error")).collect();
+    assert_eq!(xml.root_element().attribute("errors"), Some(&*errors.len().to_string()));
+    let messages: Vec<_> = errors.iter().filter_map(|error| error.attribute("message")).collect();
+    assert!(messages.contains(&"the case has no `principal`"), "{said}");
+    assert!(text(&output.stderr).contains("the case has no `principal`"));
 }

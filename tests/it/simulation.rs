@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::decision_log::{decisions, records};
 use crate::doors::{parsed, text};
 use crate::served::{Served, run};
 
@@ -30,7 +31,17 @@ fn policy(tenant: &str) -> String {
 fn a_simulation_answers_what_would_be_and_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let served = Served::start("127.0.0.1:0", &["--data-dir", data.to_str().expect("UTF-8")]);
+    let log = folder.path().join("decisions.jsonl");
+    let sink = format!("file:{}", log.display());
+    let served = Served::start(
+        "127.0.0.1:0",
+        &[
+            ["--data-dir", data.to_str().expect("UTF-8")],
+            ["--decision-log", &sink],
+            ["--http-listen", "127.0.0.1:0"],
+        ]
+        .concat(),
+    );
     let admin = format!("unix://{}", data.join("admin.sock").display());
     let simulate = |message: Value| {
         let output = call(&admin, SIMULATE, &message);
@@ -112,5 +123,9 @@ fn a_simulation_answers_what_would_be_and_changes_nothing() {
     }
     let refused = call(&served.address, SIMULATE, &json!({"request": question("43")}));
     assert!(!refused.status.success(), "the data listener simulates");
+    // Two decisions were made, before and after; no simulation is counted or logged as one.
+    assert_eq!(served.metric("keyward_decisions_total", ""), 2);
     served.stop();
+    let records = records(&log);
+    assert_eq!(decisions(&records).len(), 2, "{records:?}");
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::running::Ran;
 use crate::cli::render;
+use crate::engine::problem::{Problem, Severity};
 use crate::wire::cases::expectation::Outcome;
 
 /// Writes a `testsuite` for each file of cases, and a `testcase` for each case.
@@ -59,6 +60,33 @@ fn case(ran: &Ran, out: &mut impl Write) -> io::Result<()> {
         place.line
     )?;
     writeln!(out, "{}</failure>\n    </testcase>", Escaped(&reasoning))
+}
+
+/// Writes what keeps cases from being asked, as an error each: the report is not empty then.
+pub(super) fn problems(problems: &[Problem], out: &mut impl Write) -> io::Result<()> {
+    let errors: Vec<&Problem> =
+        problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
+    let count = errors.len();
+    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+    writeln!(out, r#"<testsuites name="keyward" tests="{count}" failures="0" errors="{count}">"#)?;
+    writeln!(
+        out,
+        r#"  <testsuite name="problems" tests="{count}" failures="0" errors="{count}" skipped="0">"#
+    )?;
+    for problem in errors {
+        let (name, help) = (Escaped(problem.code), Escaped(&problem.help));
+        let place = problem.place.as_ref();
+        let file = Escaped(place.map_or("", |place| &place.document));
+        let line = place.map_or(1, |place| place.line);
+        writeln!(
+            out,
+            r#"    <testcase classname="{file}" name="{name}" file="{file}" line="{line}">"#
+        )?;
+        let message = Escaped(&problem.message);
+        writeln!(out, r#"      <error type="{name}" message="{message}">{file}:{line}"#)?;
+        writeln!(out, "{help}</error>\n    </testcase>")?;
+    }
+    writeln!(out, "  </testsuite>\n</testsuites>")
 }
 
 /// A text as XML has it, in attributes and between tags. What XML has no way to write is replaced.

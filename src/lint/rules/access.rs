@@ -186,7 +186,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         title: "the unique id of a deleted user or role",
         why: "IAM writes the id in place of a principal that was deleted. It matches nobody any more, not even a new \
-              user or role of the same name.",
+              user or role of the same name. (Not found where the set has a user or role of that id.)",
         advice: "remove it, or name the new user or role",
         source: "IAM User Guide, \"IAM identifiers\" (unique identifiers); \"AWS JSON policy elements: Principal\"",
         bad: Example::Statement(
@@ -322,7 +322,9 @@ fn service_without_source(view: &StatementView<'_>, report: &mut Report<'_>) {
 
 fn deleted_principal(view: &StatementView<'_>, report: &mut Report<'_>) {
     for (pattern, span) in view.principals() {
-        if let PrincipalPattern::UniqueId(id) = pattern {
+        if let PrincipalPattern::UniqueId(id) = pattern
+            && view.of.set.of_unique_id(id).is_none()
+        {
             report.at(span, format!("`{id}` is what remains of a deleted user or role"));
         }
     }

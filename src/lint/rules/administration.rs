@@ -1,10 +1,10 @@
 //! Who looks after a key, and whether they can. The engine is asked.
 
+use super::lockout::{self, patterns};
 use crate::engine::json::Span;
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
-use crate::engine::policy::statement::{Effect, Principals, Statement};
-use crate::engine::snapshot::Key;
+use crate::engine::policy::statement::{Effect, Statement};
 use crate::lint::ask::{Can, Probe, abilities, can};
 use crate::lint::rule::{Check, Example, Rule, Severity};
 use crate::lint::view::{PolicyView, Report};
@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
   {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
    "Action": ["kms:GetKeyPolicy", "kms:DescribeKey", "kms:PutKeyPolicy"], "Resource": "*"}]}"#,
         ),
-        check: Check::Policy(lockout),
+        check: Check::Policy(lockout::lockout),
     },
     Rule {
         code: "lockout-under-conditions",
@@ -50,7 +50,7 @@ pub(super) const RULES: &[Rule] = &[
   {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
    "Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1111bbbb"}, "Bool": {"aws:ViaAWSService": "false"}}}]}"#,
         ),
-        check: Check::Policy(lockout_under_conditions),
+        check: Check::Policy(lockout::under_conditions),
     },
     Rule {
         code: "delegation-missing",
@@ -185,65 +185,13 @@ fn cryptography() -> ActionSet {
     Action::ALL.iter().copied().filter(|action| action.is_cryptographic()).collect()
 }
 
-/// Whether anyone may change the key policy, the first who surely may aside.
-fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Can {
-    let set = view.set;
-    let root = Probe::of(&PrincipalPattern::Account(key.account, None), key.partition());
-    let named = named(view).into_iter().map(|(probe, _)| probe);
-    let mut best = Can::No;
-    let own =
-        set.administrators(key.account).iter().filter_map(|identity| Probe::identity(identity));
-    for probe in root.into_iter().chain(named).chain(own) {
-        best = best.max(can(set, key, &probe, Action::PutKeyPolicy));
-        if best == Can::Yes {
-            break;
-        }
-    }
-    best
-}
-
-fn lockout(view: &PolicyView<'_>, report: &mut Report<'_>) {
-    let Some(key) = view.key else { return };
-    // Whoever has a certain principal in an unknown place is not looked for: `*` may be anyone.
-    if opens_to_anyone(view, Action::PutKeyPolicy) {
-        return;
-    }
-    if changes_policy(view, key) == Can::No {
-        report.at(view.span(), "no one that the set knows may change this key policy");
-    }
-}
-
-fn lockout_under_conditions(view: &PolicyView<'_>, report: &mut Report<'_>) {
-    let Some(key) = view.key else { return };
-    if !opens_to_anyone(view, Action::PutKeyPolicy)
-        && changes_policy(view, key) == Can::UnderConditions
-    {
-        report
-            .at(view.span(), "whoever may change this key policy may do so only under conditions");
-    }
-}
-
-/// Whether an Allow for everyone, or for someone who is not a known kind of caller, has the action.
-fn opens_to_anyone(view: &PolicyView<'_>, action: Action) -> bool {
-    let anyone = |statement: &Statement| match &statement.principals {
-        Principals::These(patterns) => patterns.iter().any(|pattern| {
-            matches!(pattern, PrincipalPattern::Everyone | PrincipalPattern::AnyAws)
-        }),
-        Principals::Bearer | Principals::AllBut(_) => false,
-    };
-    view.policy.statements().any(|statement| {
-        statement.effect == Effect::Allow && statement.actions.contains(action) && anyone(statement)
-    })
-}
-
 /// Whether a statement enables the IAM policies of the account.
 fn delegates(statement: &Statement, view: &PolicyView<'_>) -> bool {
-    let Principals::These(patterns) = &statement.principals else { return false };
-    statement.effect == Effect::Allow
-        && patterns.iter().any(|pattern| match pattern {
-            PrincipalPattern::Account(account, _) => Some(*account) == view.account,
-            _ => false,
-        })
+    let is_account = |pattern: &PrincipalPattern| match pattern {
+        PrincipalPattern::Account(account, _) => Some(*account) == view.account,
+        _ => false,
+    };
+    statement.effect == Effect::Allow && patterns(statement).iter().any(is_account)
 }
 
 fn delegation_missing(view: &PolicyView<'_>, report: &mut Report<'_>) {
@@ -279,11 +227,11 @@ fn delegation_doubled(view: &PolicyView<'_>, report: &mut Report<'_>) {
         });
         if covered {
             let span = later.span("Principal");
-            report.in_statement(
-                later,
-                span,
-                "another statement already allows this to the account",
-            );
+            let message = "another statement already allows this to the account";
+            let raw = report.in_statement(later, span, message);
+            if later.principals().len() > 1 {
+                raw.help("take the account out of this statement, or narrow the other one");
+            }
         }
     }
 }
@@ -301,7 +249,8 @@ fn named(view: &PolicyView<'_>) -> Vec<(Probe, Span)> {
             let is_account = matches!(pattern, PrincipalPattern::Account(..));
             let seen = found.iter().any(|(probe, _)| probe.pattern() == pattern);
             if !is_account && !seen {
-                found.extend(Probe::of(pattern, key.partition()).map(|probe| (probe, span)));
+                let probe = Probe::known(view.set, pattern, key.partition());
+                found.extend(probe.map(|probe| (probe, span)));
             }
         }
     }
@@ -310,10 +259,7 @@ fn named(view: &PolicyView<'_>) -> Vec<(Probe, Span)> {
 
 /// Everything that an Allow with this principal mentions.
 fn mentioned(view: &PolicyView<'_>, pattern: &PrincipalPattern) -> ActionSet {
-    let names = |statement: &Statement| match &statement.principals {
-        Principals::These(patterns) => patterns.contains(pattern),
-        Principals::Bearer | Principals::AllBut(_) => false,
-    };
+    let names = |statement: &Statement| patterns(statement).contains(pattern);
     let allows = view.policy.statements();
     allows
         .filter(|statement| statement.effect == Effect::Allow && names(statement))

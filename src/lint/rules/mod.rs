@@ -8,6 +8,7 @@ pub mod grants;
 pub mod holders;
 pub mod identities;
 pub mod keys;
+mod lockout;
 pub mod matching;
 pub mod never;
 pub mod usage;
@@ -40,6 +41,15 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 #[must_use]
 pub fn find(code: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.code == code)
+}
+
+/// What to say of a code that no rule has.
+#[must_use]
+pub fn unknown(code: &str) -> String {
+    match nearest(code, all().map(|rule| rule.code)) {
+        Some(near) => format!("there is no finding `{code}`; did you mean `{near}`?"),
+        None => format!("there is no finding `{code}`"),
+    }
 }
 
 /// The name that `text` is most likely a misspelling of: a few letters differ at most.

@@ -103,7 +103,8 @@ pub(super) const RULES: &[Rule] = &[
 fn names_others(view: &StatementView<'_>) -> bool {
     view.principals().iter().any(|(pattern, _)| match pattern {
         PrincipalPattern::Account(account, _) => Some(*account) != view.of.account,
-        PrincipalPattern::Provider(_) | PrincipalPattern::UniqueId(_) => false,
+        PrincipalPattern::Provider(_) => false,
+        PrincipalPattern::UniqueId(id) => view.of.set.of_unique_id(id).is_some(),
         _ => true,
     })
 }
@@ -150,9 +151,8 @@ fn decrypt_unbound(view: &StatementView<'_>, report: &mut Report<'_>) {
     let symmetric = view.of.key.is_none_or(|key| key.spec == KeySpec::SymmetricDefault);
     let people = view.principals().iter().any(|(pattern, _)| match pattern {
         PrincipalPattern::Account(account, _) => Some(*account) != view.of.account,
-        PrincipalPattern::Service(_)
-        | PrincipalPattern::Provider(_)
-        | PrincipalPattern::UniqueId(_) => false,
+        PrincipalPattern::Service(_) | PrincipalPattern::Provider(_) => false,
+        PrincipalPattern::UniqueId(id) => view.of.set.of_unique_id(id).is_some(),
         _ => true,
     });
     if !view.opens_key()

@@ -141,9 +141,12 @@ fn place_of(folder: &Path, place: &Place) -> Value {
 
 /// A path as a URI reference.
 ///
-/// Source: RFC 3986, sections 2.3 and 3.3.
+/// Source: RFC 3986, sections 2.3 and 3.3; RFC 8089, section 2.
 fn uri(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
+    let mut out = String::with_capacity(path.len() + 7);
+    if path.starts_with('/') {
+        out.push_str("file://");
+    }
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
