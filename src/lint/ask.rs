@@ -136,6 +136,15 @@ pub fn can(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> Can {
     }
 }
 
+/// Whether some request of a principal may be allowed by policies. That is sooner known than what
+/// [`can`] says; grants are left out.
+#[must_use]
+pub fn may(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> bool {
+    let Some(request) = probe.request(action, set) else { return false };
+    Caller::find(set.snapshot, &request)
+        .is_ok_and(|caller| possibly(set, key, probe, action, &caller))
+}
+
 /// The statements of the key policy, and those of the `AWS_RAM` policy as far as they count.
 pub fn resource_statements<'k>(
     set: &Set<'_>,

@@ -24,7 +24,7 @@ use crate::policies_of::{each_policy, statements};
 use crate::product;
 
 /// Seeds that no other test uses.
-const SEEDS: Range<u64> = 2_000_000..2_012_000;
+const SEEDS: Range<u64> = 2_000_000..2_008_000;
 
 /// Findings that say that no request meets the statement.
 const NEVER: [&str; 6] = [
@@ -203,7 +203,7 @@ fn what_is_said_of_a_statement_holds_for_every_request() {
     for code in ["condition-key-absent", "condition-never-met", "redundant-allow", "hidden-by-deny"]
     {
         let count = all.get(code).copied().unwrap_or_default();
-        assert!(count >= 20, "{code} was put to the test {count} times alone: {all:?}");
+        assert!(count >= 5, "{code} was put to the test {count} times alone: {all:?}");
     }
 }
 
@@ -241,5 +241,5 @@ fn a_key_whose_policy_someone_may_change_is_not_said_to_be_locked() {
         }
     }
     none_of(&wrong);
-    assert!(asked >= 200, "asked of {asked} cases alone");
+    assert!(asked >= 50, "asked of {asked} cases alone");
 }

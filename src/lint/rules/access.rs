@@ -186,7 +186,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         title: "the unique id of a deleted user or role",
         why: "IAM writes the id in place of a principal that was deleted. It matches nobody any more, not even a new \
-              user or role of the same name. (Not found where the set has a user or role of that id.)",
+              user or role of the same name. An id that the set has is not found.",
         advice: "remove it, or name the new user or role",
         source: "IAM User Guide, \"IAM identifiers\" (unique identifiers); \"AWS JSON policy elements: Principal\"",
         bad: Example::Statement(

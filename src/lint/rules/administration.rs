@@ -218,7 +218,9 @@ fn delegation_doubled(view: &PolicyView<'_>, report: &mut Report<'_>) {
         let covered = statements.iter().enumerate().any(|(other, earlier)| {
             let (wide, narrow) = (earlier.compiled, later.compiled);
             let equal = wide.actions == narrow.actions;
-            let covers = narrow.actions.iter().all(|action| wide.actions.contains(action));
+            let sure = |action| !wide.doubtful_actions.contains(action);
+            let covers =
+                narrow.actions.iter().all(|action| wide.actions.contains(action) && sure(action));
             other != index
                 && plain(wide)
                 && wide.resources == narrow.resources

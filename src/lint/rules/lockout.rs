@@ -2,9 +2,9 @@
 
 use crate::engine::kms::action::Action;
 use crate::engine::policy::principal::PrincipalPattern;
-use crate::engine::policy::statement::{Effect, Principals, Statement};
+use crate::engine::policy::statement::{Effect, Principals, Resources, Statement};
 use crate::engine::snapshot::Key;
-use crate::lint::ask::{Can, Probe, can, resource_statements};
+use crate::lint::ask::{Can, Probe, can, may, resource_statements};
 use crate::lint::view::{PolicyView, Report};
 
 /// Finds policies that no one may change.
@@ -33,14 +33,31 @@ pub(super) fn under_conditions(view: &PolicyView<'_>, report: &mut Report<'_>) {
 /// Whether anyone may change the key policy, the first who surely may aside.
 fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Can {
     let set = view.set;
+    let about =
+        || resource_statements(set, key).filter(|one| one.actions.contains(Action::PutKeyPolicy));
+    let denied = about().any(|one| {
+        one.effect == Effect::Deny
+            && one.conditions.is_empty()
+            && one.resources == Resources::Any
+            && patterns(one).contains(&PrincipalPattern::Everyone)
+    });
+    if denied {
+        return Can::No;
+    }
+    let allows = || about().filter(|one| one.effect == Effect::Allow);
     let root = Probe::of(&PrincipalPattern::Account(key.account, None), key.partition());
-    let named = resource_statements(set, key)
-        .filter(|one| one.effect == Effect::Allow && one.actions.contains(Action::PutKeyPolicy))
+    let named = allows()
         .flat_map(patterns)
         .filter_map(|pattern| Probe::known(set, pattern, key.partition()));
+    // An identity policy opens nothing that the key policy does not leave to the account.
+    let is_account = |pattern: &PrincipalPattern| matches!(pattern, PrincipalPattern::Account(..));
+    let delegates = allows().flat_map(patterns).any(is_account);
+    let administrators = if delegates { set.administrators(key.account) } else { &[] };
+    let own = administrators
+        .iter()
+        .filter_map(|identity| Probe::identity(identity))
+        .filter(|probe| may(set, key, probe, Action::PutKeyPolicy));
     let mut best = Can::No;
-    let own =
-        set.administrators(key.account).iter().filter_map(|identity| Probe::identity(identity));
     for probe in root.into_iter().chain(named).chain(own) {
         best = best.max(can(set, key, &probe, Action::PutKeyPolicy));
         if best == Can::Yes {
@@ -53,7 +70,9 @@ fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Can {
 /// Whether an Allow for everyone, or for someone who is not a known kind of caller, has the action.
 fn opens_to_anyone(view: &PolicyView<'_>, key: &Key, action: Action) -> bool {
     let is_anyone = |pattern: &PrincipalPattern| {
-        matches!(pattern, PrincipalPattern::Everyone | PrincipalPattern::AnyAws)
+        // Who issues the session of a federated user is not known before it asks.
+        use PrincipalPattern::{AnyAws, Everyone, Federated};
+        matches!(pattern, Everyone | AnyAws | Federated(_))
     };
     let anyone = |statement: &Statement| patterns(statement).iter().any(is_anyone);
     resource_statements(view.set, key).any(|statement| {

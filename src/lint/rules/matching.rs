@@ -304,10 +304,10 @@ fn applies_with(
     let evaluation = &view.of.set.snapshot.evaluation;
     let everything =
         other.resources == Resources::Any || other.resources == view.compiled.resources;
-    // An Allow needs to be certain.
-    let sure = other.effect == Effect::Deny || !other.doubtful_actions.contains(action);
+    // A doubt never allows, and always denies.
+    let surely = other.effect == Effect::Deny || !other.doubtful_actions.contains(action);
     everything
-        && sure
+        && surely
         && other.actions.contains(action)
         && covers(&other.principals, pattern)
         && other.conditions.iter().all(|condition| {
