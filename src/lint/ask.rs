@@ -5,7 +5,7 @@ use super::set::Set;
 use crate::engine::decide::caller::{Caller, Naming};
 use crate::engine::decide::decide;
 use crate::engine::decide::decision::Verdict;
-use crate::engine::evaluation::RamPolicy;
+use crate::engine::evaluation::{AbacInKeyPolicy, RamPolicy};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::arn_pattern::Target;
 use crate::engine::policy::principal::PrincipalPattern;
@@ -178,6 +178,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
     };
     let open = Open { action, key: Some(key), caller: Some(&probe.pattern), root };
     let evaluation = &set.snapshot.evaluation;
+    let closed = evaluation.abac_keys_in_key_policy == AbacInKeyPolicy::FailClosed;
     let truth = |statement: &Statement, in_key_policy| {
         statement.applies(action, &target, &open, in_key_policy, evaluation)
     };
@@ -190,8 +191,9 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
                     return false;
                 }
             }
-            // What depends on tags or aliases of the key never allows in a key policy.
-            Effect::Allow if statement.reads_key_attributes => {}
+            // What depends on tags or aliases of the key never allows in a key policy, unless told
+            // to.
+            Effect::Allow if statement.reads_key_attributes && closed => {}
             Effect::Allow if truth(statement, true) != Truth::False => {
                 namings.push(caller.named_among(&statement.principals, evaluation));
             }
