@@ -2,6 +2,7 @@
 //! to the policy.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -54,7 +55,7 @@ struct KeyLike {
     multi_region_type: Option<MultiRegionKeyType>,
     shared: bool,
     /// Only where it matters.
-    arn: Option<Box<str>>,
+    arn: Option<Arc<str>>,
 }
 
 /// A policy where it stands.

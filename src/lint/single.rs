@@ -96,17 +96,10 @@ fn with_key(
         None => new_key(arn, account, policy),
     };
     let policies = PolicySet {
-        keys: [(key.arn.clone(), key)].into_iter().collect(),
+        keys: [(Arc::clone(&key.arn), key)].into_iter().collect(),
         aliases: Default::default(),
-        users: snapshot.users.clone(),
-        user_arns: snapshot.user_arns.clone(),
-        roles: snapshot.roles.clone(),
-        described_accounts: snapshot.described_accounts.clone(),
-        organization: snapshot.organization.clone(),
-        endpoints: snapshot.endpoints.clone(),
+        surroundings: Arc::clone(&snapshot.surroundings),
         evaluation: snapshot.evaluation.clone(),
-        default_region: snapshot.default_region.clone(),
-        only_region: snapshot.only_region.clone(),
         revision: Arc::clone(&snapshot.revision),
     };
     Snapshot { policies: Arc::new(policies), grants: snapshot.grants.clone() }

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::engine::bundle::{Document, Options};
 use crate::engine::problem::{Problem, Problems};
-use crate::engine::snapshot::build::{Built, Interned, Piece, assemble};
+use crate::engine::snapshot::build::{Assembly, Built, Interned, Piece};
 use crate::store::directory::watch::Watch;
 use crate::store::directory::{Directory, Found, Look, Scope, Seen, ToRead, Unreadable};
 
@@ -76,8 +76,8 @@ pub struct Loader {
     options: Options,
     /// Compiled policies, each once, now and later.
     interned: Interned,
-    /// What each document says.
-    pieces: BTreeMap<Arc<str>, Piece>,
+    /// What the documents say.
+    assembly: Assembly,
     /// Documents that cannot be read, and why.
     faults: BTreeMap<Arc<str>, Problem>,
     /// Whether what was read is not yet in an answer of [`Loader::load`].
@@ -97,7 +97,7 @@ impl Loader {
             directory,
             options,
             interned: Interned::default(),
-            pieces: BTreeMap::new(),
+            assembly: Assembly::default(),
             faults: BTreeMap::new(),
             pending: true,
             unsure: true,
@@ -114,7 +114,7 @@ impl Loader {
     /// How many documents there are.
     #[must_use]
     pub fn documents(&self) -> usize {
-        self.pieces.len()
+        self.assembly.len()
     }
 
     /// What is wrong with what was read last, if it was refused.
@@ -145,10 +145,9 @@ impl Loader {
     }
 
     /// Compiles and verifies what was read.
-    fn make(&self, verify: Verify<'_>) -> Result<Built, Problems> {
-        let pieces: Vec<(&Arc<str>, &Piece)> = self.pieces.iter().collect();
-        let texts = |at: usize| pieces.get(at).and_then(|(name, _)| self.directory.text(name));
-        let mut built = assemble(&pieces, &self.options, &texts)?;
+    fn make(&mut self, verify: Verify<'_>) -> Result<Built, Problems> {
+        let directory = &self.directory;
+        let mut built = self.assembly.assemble(&self.options, &|name| directory.text(name))?;
         let verified = verify(&built, &|| self.texts());
         built.warnings.extend(verified);
         match Problems::refusing(built.warnings.clone()) {
@@ -163,7 +162,7 @@ impl Loader {
             let text = self.directory.text(name).ok_or(Restless)?;
             Ok(Document { name: Arc::clone(name), text })
         };
-        self.pieces.keys().map(read).collect::<Result<_, Restless>>().map_err(Problem::from)
+        self.assembly.names().map(read).collect::<Result<_, Restless>>().map_err(Problem::from)
     }
 
     /// Reads what changed, all of one moment.
@@ -192,7 +191,7 @@ impl Loader {
     fn take(&mut self, look: Look, whole: bool) -> Result<Option<bool>, NotLoaded> {
         let mut changed = false;
         for name in &look.gone {
-            changed |= self.pieces.remove(name).is_some();
+            changed |= self.assembly.remove(name);
             self.faults.remove(name);
         }
         let found = self.read_all(&look)?;
@@ -204,7 +203,7 @@ impl Loader {
             match found {
                 Read::Same => {}
                 Read::Piece(piece) => {
-                    self.pieces.insert(Arc::clone(name), piece);
+                    self.assembly.set(Arc::clone(name), piece);
                     self.faults.remove(name);
                     changed = true;
                 }
@@ -217,13 +216,13 @@ impl Loader {
         if whole {
             let mended = |name: &&Arc<str>| !faults.contains_key(*name);
             for name in self.faults.keys().filter(mended) {
-                changed |= self.pieces.remove(name).is_some();
+                changed |= self.assembly.remove(name);
             }
             self.faults.retain(|name, _| faults.contains_key(name));
         }
         for (name, problem) in faults {
             if self.faults.get(&name) != Some(&problem) {
-                self.pieces.insert(Arc::clone(&name), Piece::unreadable(problem.clone()));
+                self.assembly.set(Arc::clone(&name), Piece::unreadable(problem.clone()));
                 self.faults.insert(name, problem);
                 changed = true;
             }

@@ -48,7 +48,7 @@ pub(super) fn applicable<'a>(
         on_key.filter(|grant| !grantees.contains(&GranteeRef::of(&grant.grantee))).take(others)
     });
     for grant in of_caller.chain(others.into_iter().flatten()) {
-        if grant.key_arn != key.arn {
+        if *grant.key_arn != *key.arn {
             continue;
         }
         if !grant.operations.contains(facts.action) {

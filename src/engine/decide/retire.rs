@@ -66,7 +66,7 @@ fn wanted<'a>(facts: &Facts<'a, '_>, key: &'a Key) -> Option<&'a Grant> {
             .grant_tokens
             .iter()
             .filter_map(|token| grants.with_token(token))
-            .find(|grant| grant.key_arn == key.arn),
+            .find(|grant| *grant.key_arn == *key.arn),
     };
     named.filter(|grant| is_visible(grant, facts.request))
 }

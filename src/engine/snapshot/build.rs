@@ -1,11 +1,13 @@
 //! From documents to a snapshot, or to all that is wrong with them.
 
 mod aliases;
+mod assembly;
 mod assertions;
 mod default_policy;
 mod documents;
 mod endpoints;
 mod entities;
+mod fingerprints;
 mod grants;
 mod identities;
 mod keys;
@@ -29,14 +31,17 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
+use self::fingerprints::Fingerprints;
 use self::link::Linker;
 use self::merge::All;
 use super::grants::Grants;
 use super::grants::live::LiveGrants;
-use super::{Identity, Key, PolicySet, Snapshot};
+use super::shards::Shards;
+use super::{Identity, Key, PolicySet, Snapshot, Surroundings};
 use crate::engine::bundle::{Document, Options, Part};
 use crate::engine::problem::{Problem, Problems, Severity};
 
+pub use assembly::Assembly;
 pub use assertions::Assertion;
 pub use grants::grant;
 pub use piece::Piece;
@@ -67,24 +72,32 @@ pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problem
     let texts = |at: usize| pieces.get(at).map(|(document, _)| Arc::clone(&document.text));
     let named: Vec<(&Arc<str>, &Piece)> =
         pieces.iter().map(|(document, piece)| (&document.name, piece)).collect();
-    assemble(&named, options, &texts)
+    let mut fingerprints = Fingerprints::default();
+    pieces.iter().for_each(|(_, piece)| fingerprints.add(&piece.fingerprints));
+    assemble(&named, options, &texts, fingerprints.revision()).map(|(built, _)| built)
+}
+
+/// What only all documents together tell, and is of no use to whoever decides.
+#[derive(Debug)]
+struct Merging {
+    /// Keys and aliases that several documents describe.
+    shared: HashSet<Arc<str>>,
+    /// Whether some grant names its key by the id alone.
+    grants_by_id: bool,
 }
 
 /// Puts together what documents say, in this order; `texts` gives the text of one of them, to show
 /// where something is wrong.
-///
-/// # Errors
-///
-/// The set cannot be used: everything that is wrong with it.
-pub fn assemble(
+fn assemble(
     pieces: &[(&Arc<str>, &Piece)],
     options: &Options,
     texts: &dyn Fn(usize) -> Option<Arc<str>>,
-) -> Result<Built, Problems> {
+    revision: Arc<str>,
+) -> Result<(Built, Merging), Problems> {
     let mut linker = Linker::default();
     let mut all = All::of(pieces, &mut linker);
     check_parts(&all, options, &mut linker);
-    let snapshot = link(&all, options, &mut linker);
+    let snapshot = link(&all, options, &mut linker, revision);
     let Linker { mut problems, unplaced, .. } = linker;
     problems.extend(places::place(unplaced, pieces, texts));
     if problems.iter().any(|problem| problem.severity == Severity::Error)
@@ -94,10 +107,14 @@ pub fn assemble(
     }
     problems.sort_by(|a, b| a.place.cmp(&b.place));
     let assertions = std::mem::take(&mut all.assertions);
-    Ok(Built { snapshot, warnings: problems, assertions })
+    let mut shared = all.keys.shared();
+    shared.extend(all.aliases.shared());
+    let grants_by_id = all.grants.values().any(|(_, _, grant)| !grant.key_arn.starts_with("arn:"));
+    let merging = Merging { shared, grants_by_id };
+    Ok((Built { snapshot, warnings: problems, assertions }, merging))
 }
 
-fn link(all: &All<'_>, options: &Options, linker: &mut Linker) -> Snapshot {
+fn link(all: &All<'_>, options: &Options, linker: &mut Linker, revision: Arc<str>) -> Snapshot {
     for (_, mark, group) in all.groups.values() {
         linker.check_group(group, mark.document, &all.managed);
     }
@@ -114,27 +131,30 @@ fn link(all: &All<'_>, options: &Options, linker: &mut Linker) -> Snapshot {
     let grants = linker.grants(&all.grants, &all.keys);
     let (keys, aliases) = linker.keys(&all.keys, &all.aliases);
     let endpoints = all.endpoints.values();
-    let policies = PolicySet {
+    let surroundings = Surroundings {
         only_region: only_region(&keys),
-        keys,
-        aliases,
         user_arns: Linker::user_arns(&users),
         users,
         roles,
         described_accounts: all.described_accounts.clone(),
         organization: all.organization.values().next().map(|(_, _, found)| found.clone()),
         endpoints: endpoints.map(|(id, _, policy)| (id.into(), Arc::clone(policy))).collect(),
-        evaluation: options.evaluation.clone(),
         default_region: options.default_region.clone(),
-        revision: revision::revision(all.fingerprints.clone()),
+    };
+    let policies = PolicySet {
+        keys,
+        aliases,
+        surroundings: Arc::new(surroundings),
+        evaluation: options.evaluation.clone(),
+        revision,
     };
     let grants = Grants { documents: Arc::new(grants), live: LiveGrants::default() };
     Snapshot { policies: Arc::new(policies), grants }
 }
 
 /// The Region of all keys, when it is one.
-fn only_region(keys: &HashMap<Box<str>, Key>) -> Option<Box<str>> {
-    let regions: HashSet<&str> = keys.values().map(|key| key.region()).collect();
+fn only_region(keys: &Shards<Key>) -> Option<Box<str>> {
+    let regions: HashSet<&str> = keys.values().map(Key::region).collect();
     let mut regions = regions.into_iter();
     regions.next().filter(|_| regions.next().is_none()).map(Into::into)
 }

@@ -73,12 +73,13 @@ impl PolicySet {
             put(&mut key.policy);
             key.ram_policy.iter_mut().for_each(put);
         }
-        for identity in self.users.values_mut().chain(self.roles.values_mut()) {
+        let set = Arc::make_mut(&mut self.surroundings);
+        for identity in set.users.values_mut().chain(set.roles.values_mut()) {
             let all = identity.policies.iter_mut().chain(&mut identity.boundary);
             all.for_each(|attached| put(&mut attached.policy));
         }
-        self.endpoints.values_mut().for_each(put);
-        let members = self.organization.iter_mut().flat_map(|all| all.accounts.values_mut());
+        set.endpoints.values_mut().for_each(put);
+        let members = set.organization.iter_mut().flat_map(|all| all.accounts.values_mut());
         for level in members.flat_map(|member| member.levels.iter_mut()) {
             for policies in
                 [&mut level.service_control_policies, &mut level.resource_control_policies]

@@ -4,6 +4,7 @@ pub mod build;
 pub mod carriers;
 pub mod grants;
 pub mod organization;
+pub mod shards;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hashbrown::{Equivalent, HashMap, HashSet};
 
 use self::grants::Grants;
 use self::organization::Organization;
+use self::shards::Shards;
 use super::evaluation::Evaluation;
 use super::kms::key_state::{KeyFacts, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
 use super::policy::Policy;
@@ -35,13 +37,32 @@ impl Deref for Snapshot {
     }
 }
 
-/// Keys, policies and principals, compiled and indexed.
+/// Keys, policies and principals, compiled and indexed. A clone shares nearly all.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
     /// Keys by ARN.
-    pub keys: HashMap<Box<str>, Key>,
+    pub keys: Shards<Key>,
     /// Alias ARN to key ARN. The key may be missing from the set.
-    pub aliases: HashMap<Box<str>, Box<str>>,
+    pub aliases: Shards<Box<str>>,
+    /// What seldom changes.
+    pub surroundings: Arc<Surroundings>,
+    /// How open points are read.
+    pub evaluation: Evaluation,
+    /// `sha256:` and 64 hex digits: a function of the documents' content alone.
+    pub revision: Arc<str>,
+}
+
+impl Deref for PolicySet {
+    type Target = Surroundings;
+
+    fn deref(&self) -> &Surroundings {
+        &self.surroundings
+    }
+}
+
+/// What a set holds beside keys.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
     /// IAM users by ARN.
     pub users: HashMap<Box<str>, Identity>,
     /// ARNs of IAM users by account and name.
@@ -54,21 +75,17 @@ pub struct PolicySet {
     pub organization: Option<Organization>,
     /// Policies of VPC endpoints by endpoint id.
     pub endpoints: HashMap<Box<str>, Arc<Policy>>,
-    /// How open points are read.
-    pub evaluation: Evaluation,
     /// Region of requests that name none, from the configuration.
     pub default_region: Option<Box<str>>,
     /// The only Region of the keys, when there is just one.
     pub only_region: Option<Box<str>>,
-    /// `sha256:` and 64 hex digits: a function of the documents' content alone.
-    pub revision: Arc<str>,
 }
 
 /// A KMS key.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// Its ARN.
-    pub arn: Box<str>,
+    pub arn: Arc<str>,
     /// Its account.
     pub account: AccountId,
     /// Its policy.

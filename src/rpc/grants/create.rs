@@ -152,7 +152,7 @@ fn new_grant(
     Ok(StoredGrant {
         token: mint(store, &id)?.into(),
         id: id.into(),
-        key_arn: key.arn.clone(),
+        key_arn: (&*key.arn).into(),
         name: (!wanted.name.is_empty()).then(|| wanted.name.as_str().into()),
         fingerprint,
         entry: entry.into(),

@@ -81,7 +81,7 @@ impl Grants {
                 let dry = v1::AuthorizeRequest { dry_run, ..question.clone() };
                 self.authorize(&snapshot, &dry, now)?;
             }
-            let change = Change::Remove { key_arn: key_arn.clone(), id: id.into() };
+            let change = Change::Remove { key_arn: (&**key_arn).into(), id: id.into() };
             if let Some(applied) = self.make(change, &snapshot).await? {
                 return Ok(self.pdp.consistency_token_at(applied.sequence));
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 
 use keyward::engine::bundle::Options;
 use keyward::engine::problem::{Problem, Problems};
@@ -98,6 +99,36 @@ fn documents() -> Vec<Vec<u8>> {
     documents
 }
 
+/// Documents that describe keys and their aliases, now and then with grants, or with an alias of
+/// another's key.
+fn plain_documents() -> Vec<Vec<u8>> {
+    let mut documents = Vec::new();
+    let beside = |key: &str, more: &str| key.replacen('{', &format!("{{{more},"), 1);
+    for (id, region) in
+        [("1234abcd", "us-west-2"), ("aaaaaaaa", "us-west-2"), ("aaaaaaaa", "eu-west-1")]
+    {
+        for tenant in ["1", "2"] {
+            let key = key_for(tenant).replace("1234abcd", id).replace("us-west-2", region);
+            documents.push(beside(&key, &format!("\"Aliases\": [\"alias/{id}\"]")));
+            documents.push(beside(&key, &format!("\"Aliases\": [\"alias/{id}\", \"alias/x\"]")));
+            documents.push(key);
+        }
+    }
+    let many: Vec<String> = ["1234abcd", "aaaaaaaa", "bbbbbbbb"]
+        .map(|id| beside(&key_for(id).replace("1234abcd", id), "\"Aliases\": [\"alias/m\"]"))
+        .into();
+    documents
+        .push(format!("{{\"Keys\": [{}]}}", many[1..].join(",")).replacen("alias/m", "alias/n", 1));
+    documents.push(many[2].clone());
+    documents.push(many[2].replace("alias/m", "alias/x"));
+    let grant = json!([{"GrantId": "g", "GranteePrincipal": super::ALICE, "Operations": ["Sign"]}]);
+    documents.push(beside(&key_for("3"), &format!("\"Grants\": {grant}")));
+    let alias = json!({"AliasName": "alias/y", "TargetKeyId": "bbbbbbbb-12ab-34cd-56ef-1234567890ab",
+        "AliasArn": "arn:aws:kms:us-west-2:111122223333:alias/y"});
+    documents.push(json!({"Aliases": [alias]}).to_string());
+    documents.into_iter().map(String::into_bytes).collect()
+}
+
 /// One change of the folder.
 fn change(root: &Path, documents: &[Vec<u8>], numbers: &mut Numbers) {
     let path = root.join(NAMES[numbers.below(NAMES.len())]);
@@ -137,11 +168,11 @@ fn known(loaded: Result<&Built, &[Problem]>) -> BTreeMap<String, String> {
     tell("assertions".to_owned(), &built.assertions);
     tell("region".to_owned(), &snapshot.only_region);
     tell("organization".to_owned(), &snapshot.organization);
-    for (arn, key) in &snapshot.keys {
+    for (arn, key) in snapshot.keys.iter() {
         tell(format!("key {arn}"), key);
         tell(format!("grants {arn}"), &snapshot.grants.documents.on(arn));
     }
-    for (arn, target) in &snapshot.aliases {
+    for (arn, target) in snapshot.aliases.iter() {
         tell(format!("alias {arn}"), target);
     }
     for (arn, user) in &snapshot.users {
@@ -166,10 +197,15 @@ fn at_once(root: &Path) -> BTreeMap<String, String> {
     }
 }
 
-#[test]
-fn after_any_changes_the_set_is_the_one_that_a_new_start_would_read() {
-    let (documents, mut usable) = (documents(), 0);
-    for seed in 1..=6 {
+/// Changes folders at random, and compares; how many sets were usable, and how many of them were
+/// made of the set before.
+fn compare(
+    documents: &[Vec<u8>],
+    seeds: std::ops::RangeInclusive<u64>,
+    changes: usize,
+) -> (usize, usize) {
+    let (mut usable, mut shared) = (0, 0);
+    for seed in seeds {
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(root.path().join("d")).expect("a folder");
         fs::create_dir_all(root.path().join("e/f")).expect("a folder");
@@ -177,13 +213,19 @@ fn after_any_changes_the_set_is_the_one_that_a_new_start_would_read() {
         let mut loader = Loader::new(root.path(), Options::default());
         let mut watch = Watch::off();
         let mut last = BTreeMap::new();
+        let mut before = None;
         for step in 0..120 {
-            for _ in 0..=numbers.below(3) {
-                change(root.path(), &documents, &mut numbers);
+            for _ in 0..=numbers.below(changes) {
+                change(root.path(), documents, &mut numbers);
             }
             let scope = if numbers.below(8) == 0 { Scope::Contents } else { Scope::Stamps };
             let found = match loader.load(&scope, &mut watch, &verified) {
-                Ok(Some(built)) => known(Ok(&built)),
+                Ok(Some(built)) => {
+                    let now = built.snapshot.surroundings.clone();
+                    shared += usize::from(before.as_ref().is_some_and(|it| Arc::ptr_eq(it, &now)));
+                    before = Some(now);
+                    known(Ok(&built))
+                }
                 Ok(None) => last,
                 Err(NotLoaded::Refused(problems)) => known(Err(Problems::as_slice(&problems))),
                 Err(error) => panic!("seed {seed}, step {step}: {error}"),
@@ -193,5 +235,17 @@ fn after_any_changes_the_set_is_the_one_that_a_new_start_would_read() {
             last = found;
         }
     }
+    (usable, shared)
+}
+
+#[test]
+fn after_any_changes_the_set_is_the_one_that_a_new_start_would_read() {
+    let (usable, _) = compare(&documents(), 1..=6, 3);
     assert!(usable > 20, "only {usable} usable sets");
+}
+
+#[test]
+fn keys_that_change_alone_are_changed_alone_and_the_set_is_the_same() {
+    let (usable, shared) = compare(&plain_documents(), 11..=20, 2);
+    assert!(usable > 200 && shared > 50, "{usable} usable sets, {shared} of them made of another");
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 
 use super::revision::Digest;
 use crate::engine::json::Span;
@@ -37,12 +37,12 @@ impl<T> Entities<T> {
     /// that differs.
     pub(super) fn add(
         &mut self,
-        id: &str,
+        id: Arc<str>,
         digest: Digest,
         span: Span,
         value: Option<T>,
     ) -> Option<Span> {
-        match self.0.entry(id.into()) {
+        match self.0.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(Entity { digest, span, value });
                 None
@@ -75,11 +75,15 @@ pub(super) struct Mark {
 
 /// Things of one kind by identity, of all documents.
 #[derive(Debug)]
-pub(super) struct Merged<'p, T>(HashMap<&'p str, (usize, &'p Entity<T>)>);
+pub(super) struct Merged<'p, T> {
+    entities: HashMap<&'p str, (usize, &'p Entity<T>)>,
+    /// What several documents describe.
+    shared: HashSet<&'p str>,
+}
 
 impl<T> Default for Merged<'_, T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { entities: HashMap::new(), shared: HashSet::new() }
     }
 }
 
@@ -93,11 +97,12 @@ impl<'p, T> Merged<'p, T> {
         mut differs: impl FnMut(&str, Mark, Mark),
     ) {
         for (id, entity) in things {
-            match self.0.entry(&**id) {
+            match self.entities.entry(&**id) {
                 Entry::Vacant(entry) => {
                     entry.insert((document, entity));
                 }
                 Entry::Occupied(entry) => {
+                    self.shared.insert(&**id);
                     let (first, before) = *entry.get();
                     if before.digest != entity.digest {
                         let first = Mark { document: first, span: before.span };
@@ -110,27 +115,27 @@ impl<'p, T> Merged<'p, T> {
 
     /// The thing with this identity.
     pub(super) fn get(&self, id: &str) -> Option<&'p Entity<T>> {
-        self.0.get(id).map(|(_, entity)| *entity)
+        self.entities.get(id).map(|(_, entity)| *entity)
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// What several documents describe.
+    pub(super) fn shared(&self) -> HashSet<Arc<str>> {
+        self.shared.iter().map(|id| Arc::from(*id)).collect()
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entities.is_empty()
     }
 
     /// The identities of all of them.
     pub(super) fn ids(&self) -> impl Iterator<Item = &'p str> {
-        self.0.keys().copied()
+        self.entities.keys().copied()
     }
 
     /// All of them that have no errors, with identities and places.
     pub(super) fn values(&self) -> impl Iterator<Item = (&'p str, Mark, &'p T)> {
-        self.0.iter().filter_map(|(id, (document, entity))| {
+        self.entities.iter().filter_map(|(id, (document, entity))| {
             let mark = Mark { document: *document, span: entity.span };
             Some((*id, mark, entity.value.as_ref()?))
         })

@@ -71,7 +71,7 @@ impl Reading<'_> {
             let thing = format!("{key_arn} {id}");
             let digest =
                 self.fingerprint("grant", &thing, item, |name| name != "KeyId", Holds::Data);
-            self.add(|said| &mut said.grants, ("grant", id), &thing, (digest, item.span), grant);
+            self.add(|said| &mut said.grants, ("grant", id), &*thing, (digest, item.span), grant);
         }
     }
 

@@ -112,7 +112,7 @@ impl Reading<'_> {
         let Some((arn, account, name)) = who else { return };
         let digest = self.fingerprint("user", arn.text, item, |_| true, Holds::Policies);
         let id = identity(account, name);
-        self.add(|said| &mut said.users, ("user", arn.text), &id, (digest, item.span), carrier);
+        self.add(|said| &mut said.users, ("user", arn.text), &*id, (digest, item.span), carrier);
     }
 
     /// A role.
@@ -129,7 +129,7 @@ impl Reading<'_> {
         let Some((arn, account, name)) = who else { return };
         let digest = self.fingerprint("role", arn.text, item, |_| true, Holds::Policies);
         let id = identity(account, name);
-        self.add(|said| &mut said.roles, ("role", arn.text), &id, (digest, item.span), carrier);
+        self.add(|said| &mut said.roles, ("role", arn.text), &*id, (digest, item.span), carrier);
     }
 
     /// A group.
@@ -146,7 +146,7 @@ impl Reading<'_> {
         let Some((arn, account, name)) = who else { return };
         let digest = self.fingerprint("group", arn.text, item, |_| true, Holds::Policies);
         let id = group_identity(arn.text, account, name);
-        self.add(|said| &mut said.groups, ("group", arn.text), &id, (digest, item.span), group);
+        self.add(|said| &mut said.groups, ("group", arn.text), &*id, (digest, item.span), group);
     }
 
     /// ARN, account and name.

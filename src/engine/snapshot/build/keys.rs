@@ -40,13 +40,9 @@ impl Reading<'_> {
         let Some(arn) = arn else { return };
         let counts = |name: &str| MEMBERS.contains(&name);
         let digest = self.fingerprint("key", arn.text, object, counts, Holds::Policies);
-        self.add(
-            |said| &mut said.keys,
-            ("key", arn.text),
-            arn.text,
-            (digest, metadata.span),
-            clean,
-        );
+        let id = clean.as_ref().map_or_else(|| arn.text.into(), |key| Arc::clone(&key.arn));
+        let at = (digest, metadata.span);
+        self.add(|said| &mut said.keys, ("key", arn.text), id, at, clean);
         let aliases = self.list(object, "Aliases");
         self.aliases(aliases, Some(&arn));
         let grants = self.list(object, "Grants");

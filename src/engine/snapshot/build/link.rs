@@ -11,17 +11,15 @@ use super::managed::Managed;
 use crate::engine::grant::Grant;
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::grants::documents::DocumentGrants;
+use crate::engine::snapshot::shards::Shards;
 use crate::engine::snapshot::{Attached, Identity, Key};
 use crate::engine::term::account::AccountId;
 
 /// Aliases of a key, and grants on a key.
 ///
 /// Source: AWS KMS Developer Guide, "Quotas".
-const MOST_ALIASES: usize = 50;
+pub(super) const MOST_ALIASES: usize = 50;
 const MOST_GRANTS: usize = 50_000;
-
-/// Alias ARN to key ARN.
-type Targets = HashMap<Box<str>, Target>;
 
 /// What is wrong between documents, before its place is looked for.
 #[derive(Debug)]
@@ -55,9 +53,9 @@ impl Linker {
         &mut self,
         keys: &Merged<'_, Key>,
         aliases: &Merged<'_, Target>,
-    ) -> (HashMap<Box<str>, Key>, Targets) {
+    ) -> (Shards<Key>, Shards<Target>) {
         let mut names: HashMap<&str, Vec<Box<str>>> = HashMap::new();
-        let mut targets = HashMap::with_capacity(aliases.len());
+        let mut targets = Vec::new();
         for (arn, mark, target) in aliases.values() {
             if keys.get(target).is_none() && !self.unread {
                 let problem = Problem::warning(
@@ -67,11 +65,10 @@ impl Linker {
                 .help("add the key, or leave the alias out");
                 self.report(problem, mark);
             }
-            let name = arn.splitn(6, ':').last().unwrap_or_default();
-            names.entry(target).or_default().push(name.into());
-            targets.insert(arn.into(), target.clone());
+            names.entry(target).or_default().push(alias_name(arn).into());
+            targets.push((arn.into(), target.clone()));
         }
-        let mut linked = HashMap::with_capacity(keys.len());
+        let mut linked = Vec::new();
         for (arn, mark, key) in keys.values() {
             let mut aliases = names.remove(arn).unwrap_or_default();
             aliases.sort_unstable();
@@ -85,9 +82,9 @@ impl Linker {
                 self.report(problem, mark);
             }
             let key = Key { aliases: aliases.into(), ..key.clone() };
-            linked.insert(key.arn.clone(), key);
+            linked.push((Arc::clone(&key.arn), key));
         }
-        (linked, targets)
+        (linked.into_iter().collect(), targets.into_iter().collect())
     }
 
     /// Grants on keys of the set.
@@ -268,6 +265,11 @@ impl Linker {
     ) -> HashMap<(AccountId, Box<str>), Box<str>> {
         users.values().map(|user| ((user.account, user.name.clone()), user.arn.clone())).collect()
     }
+}
+
+/// `alias/…` of the ARN of an alias.
+pub(super) fn alias_name(arn: &str) -> &str {
+    arn.splitn(6, ':').last().unwrap_or_default()
 }
 
 /// The ARNs of the keys by their ids; `None` where several keys have the id.

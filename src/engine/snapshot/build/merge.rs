@@ -13,7 +13,6 @@ use super::link::{Linker, Unplaced};
 use super::managed::Managed;
 use super::piece::Piece;
 use super::reading::conflict;
-use super::revision::Digest;
 use crate::engine::grant::Grant;
 use crate::engine::snapshot::Key;
 use crate::engine::snapshot::organization::Organization;
@@ -35,7 +34,6 @@ pub(super) struct All<'p> {
     /// In the order of the documents.
     pub(super) assertions: Vec<Assertion>,
     pub(super) described_accounts: HashSet<AccountId>,
-    pub(super) fingerprints: Vec<Digest>,
 }
 
 impl<'p> All<'p> {
@@ -52,7 +50,6 @@ impl<'p> All<'p> {
         let out = &mut linker.unplaced;
         add(&mut self.keys, document, &piece.keys, "key", out);
         add(&mut self.aliases, document, &piece.aliases, "alias", out);
-        self.fingerprints.extend_from_slice(&piece.fingerprints);
         let Some(rest) = piece.rest() else { return };
         add(&mut self.grants, document, &rest.grants, "grant", out);
         add(&mut self.users, document, &rest.users, "user", out);

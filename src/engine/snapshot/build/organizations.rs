@@ -206,7 +206,7 @@ impl Reading<'_> {
             self.add(
                 |said| &mut said.organization_policies,
                 named,
-                &thing,
+                &*thing,
                 (content, item.span),
                 Some(()),
             );

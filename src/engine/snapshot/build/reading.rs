@@ -1,5 +1,7 @@
 //! One document while it is read, and what all documents said so far.
 
+use std::sync::Arc;
+
 use hashbrown::HashSet;
 
 use super::aliases::Target;
@@ -129,11 +131,11 @@ impl Reading<'_> {
         &mut self,
         among: impl FnOnce(&mut Said) -> &mut Entities<T>,
         (kind, name): (&str, &str),
-        id: &str,
+        id: impl Into<Arc<str>>,
         (digest, span): (Digest, Span),
         value: Option<T>,
     ) {
-        let Some(before) = among(self.said).add(id, digest, span, value) else { return };
+        let Some(before) = among(self.said).add(id.into(), digest, span, value) else { return };
         let first = self.source.place(before).to_string();
         let problem = conflict(&format!("{kind} `{name}`"), &first);
         self.said.problems.push(problem.at(self.source.place(span)));

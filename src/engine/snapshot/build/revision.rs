@@ -138,16 +138,3 @@ pub(super) fn decoded(text: &str) -> Option<(Encoding, std::borrow::Cow<'_, str>
     }
     Some((Encoding::Plain, text.into()))
 }
-
-/// The revision of things with these fingerprints: their order does not matter, nor how often each
-/// is there.
-pub(super) fn revision(mut fingerprints: Vec<Digest>) -> Arc<str> {
-    fingerprints.sort_unstable();
-    fingerprints.dedup();
-    let mut hash = Sha256::new();
-    for digest in &fingerprints {
-        hash.update(digest);
-    }
-    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}").into()
-}
