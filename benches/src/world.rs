@@ -7,7 +7,7 @@ use keyward::engine::bundle::{Document, Options};
 use keyward::engine::decide::decide;
 use keyward::engine::decide::decision::Verdict;
 use keyward::engine::kms::action::Action;
-use keyward::engine::snapshot::{PolicySet, Snapshot};
+use keyward::engine::snapshot::{Key, PolicySet, Snapshot};
 use keyward::engine::snapshot::build::build;
 use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
@@ -91,12 +91,11 @@ pub fn templated(count: usize) -> Snapshot {
     let small = snapshot([key(KEY, ten_statements("42")), role(vec![])]);
     let mut set = PolicySet::clone(&small.policies);
     let template = set.keys.get(KEY).expect("the key").clone();
-    for index in 0..count {
-        let arn = key_arn(index);
-        let mut key = template.clone();
-        key.arn = arn.as_str().into();
-        set.keys.insert(arn.into(), key);
-    }
+    let named = (0..count).map(|index| {
+        let key = Key { arn: key_arn(index).into(), ..template.clone() };
+        (Arc::clone(&key.arn), key)
+    });
+    set.keys = named.chain([(Arc::clone(&template.arn), template.clone())]).collect();
     Snapshot { policies: Arc::new(set), grants: small.grants }
 }
 

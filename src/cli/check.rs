@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::config::{PolicyArgs, PolicyConfig, file, policies};
 use super::lint::verify;
+use super::progress::Line;
 use super::{DONE, FAILED, Format, PROBLEMS, USAGE, fail, render};
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
-use crate::pdp::load::{Documents, load};
+use crate::pdp::load::{Documents, Loader};
 
 /// Arguments of `keyward check`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,11 @@ pub fn run(args: &Args) -> u8 {
         Err(error) => return fail(USAGE, error),
     };
     let held = |built: &Built, texts: Documents<'_>| verify(&config, built, texts);
-    let written = match load(&config.folder, &config.options, &held) {
+    let (line, progress) = Line::begin();
+    let loader = Loader::new(&config.folder, config.options.clone()).telling(progress);
+    let loaded = loader.once(&held);
+    line.end();
+    let written = match loaded {
         Ok(built) => good(args.format, &config, &built).map(|()| DONE),
         Err(problems) => bad(args.format, problems.as_slice()).map(|()| PROBLEMS),
     };

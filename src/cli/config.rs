@@ -93,6 +93,7 @@ pub struct File {
     poll_interval: Option<String>,
     watch: Option<bool>,
     max_staleness: Option<String>,
+    keep_last_good: Option<bool>,
     callers: Option<PathBuf>,
     anonymous: Option<bool>,
     tls: access::TlsTable,

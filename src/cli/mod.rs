@@ -10,6 +10,7 @@ pub mod log;
 pub mod manual;
 pub mod policies;
 pub mod policy;
+pub mod progress;
 pub mod render;
 pub mod serve;
 pub mod simulate;

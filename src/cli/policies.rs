@@ -1,5 +1,7 @@
 //! The policy set of `keyward serve`: loaded at the start, then followed.
 
+mod last_good;
+
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,9 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::serve::ServeConfig;
 use super::lint::verify;
+use super::progress::Line;
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::pdp::Pdp;
+use crate::pdp::last_good::Keeper;
 use crate::pdp::load::{Documents, Loader, NotLoaded};
 use crate::pdp::reload::{Follower, Policies};
 use crate::pdp::status::{Active, Origin, Status};
@@ -29,6 +33,8 @@ pub struct Start {
     pub policies: Arc<Policies>,
     loader: Loader,
     watch: Watch,
+    /// For how long the source has been unreadable, if the set is a copy.
+    unread: Option<Duration>,
 }
 
 /// Loads the policy set.
@@ -39,19 +45,32 @@ pub struct Start {
 pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
     let wake = Policies::unfollowed();
     let mut watch = if config.reload.watch { Watch::new(wake.on_news()) } else { Watch::off() };
-    let mut loader = Loader::new(&config.policies.folder, config.policies.options.clone());
+    let (line, progress) = Line::begin();
+    let mut loader =
+        Loader::new(&config.policies.folder, config.policies.options.clone()).telling(progress);
     let held = |built: &Built, texts: Documents<'_>| verify(&config.policies, built, texts);
     let loaded = loader.load(&Scope::Stamps, &mut watch, &held);
+    line.end();
     let built = match loaded {
         Ok(Some(built)) => built,
         Ok(None) => return Err(Problem::error("unread-set", "nothing was read").into()),
         Err(NotLoaded::Refused(problems)) => return Err(problems),
-        Err(NotLoaded::Unreadable(error)) => return Err(Problem::from(error).into()),
+        Err(NotLoaded::Unreadable(error)) => {
+            let (built, status, unread) = last_good::start(config, Problem::from(error))?;
+            let policies = wake.begin(status);
+            return Ok(Start {
+                built,
+                policies,
+                loader: loader.renewed(),
+                watch,
+                unread: Some(unread),
+            });
+        }
         Err(NotLoaded::Restless(error)) => return Err(Problem::from(error).into()),
     };
     let active = Active::new(&built, loader.documents(), Origin::Source, now());
     let policies = wake.begin(Status::current(active));
-    Ok(Start { built, policies, loader, watch })
+    Ok(Start { built, policies, loader, watch, unread: None })
 }
 
 /// A policy set that is followed.
@@ -68,7 +87,8 @@ impl Start {
     ///
     /// The operating system gives no thread, or no signals.
     pub fn follow(self, pdp: &Arc<Pdp>, config: &ServeConfig) -> io::Result<Followed> {
-        let Self { policies, loader, watch, .. } = self;
+        let Self { policies, loader, watch, unread, .. } = self;
+        let keeper = last_good::place(config).map(Keeper::new);
         let held_to = config.policies.clone();
         let follower = Follower {
             loader,
@@ -77,6 +97,8 @@ impl Start {
             verify: Box::new(move |built, texts| verify(&held_to, built, texts)),
             clock: Box::new(now),
             following: config.reload.following,
+            keeper,
+            unread,
         };
         let thread = policies.follow(follower)?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -115,9 +137,11 @@ pub fn facts(status: &Status) -> PolicyFacts {
         ("endpoint", contents.endpoints),
         ("assertion", contents.assertions),
     ];
-    let last = if status.is_current() { status.checked } else { status.active.since };
+    let kept = status.active.origin == Origin::LastGood;
+    let last = if status.is_current() || kept { status.checked } else { status.active.since };
     PolicyFacts {
         revision: Arc::clone(&status.active.revision),
+        origin: if kept { "last_good" } else { "source" },
         objects: objects.map(|(kind, count)| (kind, count as u64)).to_vec(),
         succeeded: status.counts.applied.saturating_add(1),
         failed: status.counts.refused.saturating_add(status.counts.unreadable),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::progress::Progress;
 use crate::engine::bundle::{Document, Options};
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::{Assembly, Built, Interned, Piece};
+use crate::store::directory::texts::Texts;
 use crate::store::directory::watch::Watch;
 use crate::store::directory::{Directory, Found, Look, Scope, Seen, ToRead, Unreadable};
 
@@ -32,15 +34,7 @@ const ALONE: usize = 32;
 /// Everything that is wrong with it: what cannot be read, what cannot be used, and what does not
 /// hold.
 pub fn load(folder: &Path, options: &Options, verify: Verify<'_>) -> Result<Built, Problems> {
-    let mut loader = Loader::new(folder, options.clone());
-    match loader.load(&Scope::Contents, &mut Watch::off(), verify) {
-        Ok(Some(built)) => Ok(built),
-        // Everything is new to a new loader.
-        Ok(None) => Err(Problem::from(Restless).into()),
-        Err(NotLoaded::Refused(problems)) => Err(problems),
-        Err(NotLoaded::Unreadable(error)) => Err(Problem::from(error).into()),
-        Err(NotLoaded::Restless(error)) => Err(Problem::from(error).into()),
-    }
+    Loader::new(folder, options.clone()).once(verify)
 }
 
 /// Why there is no snapshot.
@@ -86,6 +80,7 @@ pub struct Loader {
     unsure: bool,
     /// What is wrong with what was read last.
     refused: Option<Problems>,
+    progress: Progress,
 }
 
 impl Loader {
@@ -102,6 +97,29 @@ impl Loader {
             pending: true,
             unsure: true,
             refused: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Tells how far it is.
+    #[must_use]
+    pub fn telling(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Reads, compiles and verifies the set once.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn once(mut self, verify: Verify<'_>) -> Result<Built, Problems> {
+        match self.load(&Scope::Contents, &mut Watch::off(), verify) {
+            Ok(Some(built)) => Ok(built),
+            // Everything is new to a new loader.
+            Ok(None) => Err(Problem::from(Restless).into()),
+            Err(NotLoaded::Refused(problems)) => Err(problems),
+            Err(NotLoaded::Unreadable(error)) => Err(Problem::from(error).into()),
+            Err(NotLoaded::Restless(error)) => Err(Problem::from(error).into()),
         }
     }
 
@@ -115,6 +133,12 @@ impl Loader {
     #[must_use]
     pub fn documents(&self) -> usize {
         self.assembly.len()
+    }
+
+    /// Whether what it knows is what it gave last: a good set, and nothing was read since.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.pending && !self.unsure && self.refused.is_none()
     }
 
     /// What is wrong with what was read last, if it was refused.
@@ -148,7 +172,10 @@ impl Loader {
     fn make(&mut self, verify: Verify<'_>) -> Result<Built, Problems> {
         let directory = &self.directory;
         let mut built = self.assembly.assemble(&self.options, &|name| directory.text(name))?;
-        let verified = verify(&built, &|| self.texts());
+        let verified = verify(&built, &|| {
+            let documents = self.texts().into_documents();
+            documents.map(|document| document.ok_or(Restless.into())).collect()
+        });
         built.warnings.extend(verified);
         match Problems::refusing(built.warnings.clone()) {
             Some(problems) => Err(problems),
@@ -156,13 +183,10 @@ impl Loader {
         }
     }
 
-    /// The documents as text, read once more: they are not kept.
-    fn texts(&self) -> Result<Vec<Document>, Problem> {
-        let read = |name: &Arc<str>| {
-            let text = self.directory.text(name).ok_or(Restless)?;
-            Ok(Document { name: Arc::clone(name), text })
-        };
-        self.assembly.names().map(read).collect::<Result<_, Restless>>().map_err(Problem::from)
+    /// The documents as text once more.
+    #[must_use]
+    pub fn texts(&self) -> Texts {
+        self.directory.texts()
     }
 
     /// Reads what changed, all of one moment.
@@ -252,6 +276,7 @@ impl Loader {
         if look.files.len() <= ALONE {
             return look.files.iter().map(read).collect();
         }
+        let count = self.progress.count(look.files.len());
         let next = AtomicUsize::new(0);
         let chunks: Vec<&[ToRead]> = look.files.chunks(ALONE).collect();
         let work = || {
@@ -260,6 +285,7 @@ impl Loader {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(chunk) = chunks.get(at) else { return done };
                 done.push((at, chunk.iter().map(read).collect::<Result<Vec<_>, _>>()));
+                count(chunk.len());
             }
         };
         let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());

@@ -1,8 +1,10 @@
 //! The living thing: which snapshot answers now.
 
 pub mod grants;
+pub mod last_good;
 pub mod live;
 pub mod load;
+pub mod progress;
 pub mod reload;
 pub mod sessions;
 pub mod status;

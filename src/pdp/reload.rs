@@ -1,6 +1,8 @@
 //! Follows the policy set: what the source holds is what answers, or it is said why not.
 
 mod running;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +12,10 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use self::running::Running;
+use super::last_good::Keeper;
 use super::live::Live;
 use super::load::{Documents, Loader};
-use super::status::{Active, MaxStaleness, Status};
+use super::status::{Active, MaxStaleness, Status, WhenStale};
 use super::wake::Wake;
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
@@ -47,6 +50,10 @@ pub struct Follower {
     pub clock: Box<dyn Fn() -> Timestamp + Send>,
     /// How it is followed.
     pub following: Following,
+    /// Keeps a copy of the set that answers, if that is wanted.
+    pub keeper: Option<Keeper>,
+    /// For how long the source has been unreadable: at a start from a copy.
+    pub unread: Option<Duration>,
 }
 
 impl std::fmt::Debug for Follower {
@@ -140,6 +147,11 @@ impl Policies {
     /// There is no thread to be had.
     pub fn follow(self: &Arc<Self>, follower: Follower) -> io::Result<thread::JoinHandle<()>> {
         let policies = Arc::clone(self);
+        let MaxStaleness { after, then } = follower.following.max_staleness;
+        if then == WhenStale::Deny && follower.unread.is_some_and(|unread| unread >= after) {
+            // Before the first question.
+            follower.live.withhold(true);
+        }
         thread::Builder::new().name("policies".to_owned()).spawn(move || {
             Running::begin(&policies, follower).run();
         })

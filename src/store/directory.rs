@@ -1,5 +1,6 @@
 //! A folder of JSON documents, read whole, and then again and again: only what changed.
 
+pub mod texts;
 pub mod watch;
 
 mod fault;
@@ -212,16 +213,6 @@ impl Directory {
                 return Err(self.unreadable(Unlisted(error.to_string())));
             }
         })
-    }
-
-    /// The text of a document, read once more; `None` if it is another one now.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<Arc<str>> {
-        let (path, known) = (self.listing.path(name), self.known.get(name)?);
-        match file::read(&path, None, true, self.limit, &self.hasher).ok()? {
-            Content::Text(now, text) => now.says_the_same(known).then(|| text.into()),
-            Content::Same | Content::Touched(_) => None,
-        }
     }
 
     /// Remembers a file as it was read.

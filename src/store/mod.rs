@@ -2,3 +2,4 @@
 
 pub mod directory;
 pub mod grants;
+pub mod last_good;

@@ -124,7 +124,10 @@ pub(super) fn policy(facts: &PolicyFacts) -> Vec<Family> {
     let last = facts.last_success;
     let age = clock::since_epoch().saturating_sub(last);
     let number = |value: Duration| vec![Point::number(Vec::new(), value.as_secs_f64())];
-    let info = Point::count(vec![("revision", facts.revision.to_string().into())], 1);
+    let info = Point::count(
+        vec![("revision", facts.revision.to_string().into()), ("origin", facts.origin.into())],
+        1,
+    );
     let objects = facts.objects.iter();
     let objects = objects.map(|(kind, count)| Point::count(vec![("kind", (*kind).into())], *count));
     vec![
@@ -160,7 +163,7 @@ pub(super) fn policy(facts: &PolicyFacts) -> Vec<Family> {
             Kind::Gauge,
             "keyward.policy.info",
             "1",
-            "The revision of the active policy set.",
+            "The revision of the active policy set, and where it came from.",
             vec![info],
         ),
     ]

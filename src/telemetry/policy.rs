@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct PolicyFacts {
     /// The revision of the set that answers.
     pub revision: Arc<str>,
+    /// Where it came from: `source`, or `last_good` for the copy of it.
+    pub origin: &'static str,
     /// How many objects of each kind it has.
     pub objects: Vec<(&'static str, u64)>,
     /// Sets that were taken over, the first included.

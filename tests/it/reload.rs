@@ -3,10 +3,13 @@
 mod configmap;
 mod folder;
 mod incremental;
+mod last_good;
 mod load;
+mod machine;
 mod staleness;
 
 use std::path::Path;
+use std::process::Command;
 
 use hyper_util::rt::TokioIo;
 use keyward::wire::v1;
@@ -51,12 +54,17 @@ struct Watched {
 
 impl Watched {
     async fn start(policies: &Path, more: &[&str]) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_keyward")), policies, more).await
+    }
+
+    /// Starts it by a command that is given the arguments.
+    async fn start_by(command: Command, policies: &Path, more: &[&str]) -> Self {
         let sockets = tempfile::tempdir().expect("a folder");
         let path = sockets.path().join("admin.sock");
         let address = format!("unix:{}", path.display());
         let policies = policies.to_str().expect("UTF-8");
         let more = [&["--admin-listen", &address], more].concat();
-        let served = Served::over(policies, "127.0.0.1:0", &more);
+        let served = Served::over_by(command, policies, "127.0.0.1:0", &more);
         let admin = Endpoint::from_static("http://localhost")
             .connect_with_connector(tower::service_fn(move |_| {
                 let path = path.clone();

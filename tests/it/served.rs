@@ -33,6 +33,11 @@ impl Served {
         Self::begin(command, "examples/quickstart", listen, more)
     }
 
+    /// The same, over a policy set.
+    pub(crate) fn over_by(command: Command, policies: &str, listen: &str, more: &[&str]) -> Self {
+        Self::begin(command, policies, listen, more)
+    }
+
     fn begin(mut command: Command, policies: &str, listen: &str, more: &[&str]) -> Self {
         let mut process = command
             .args(["serve", "--policies", policies, "--log-format", "json"])

@@ -1,5 +1,6 @@
 //! How the policy set is followed: flags and environment, file, defaults.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{File, InvalidConfig};
@@ -27,6 +28,11 @@ pub struct ReloadArgs {
     /// (default: 1h=deny)
     #[arg(long, value_name = "TIME=ACTION", env = "KEYWARD_MAX_STALENESS")]
     pub max_staleness: Option<String>,
+
+    /// Keep a copy of the last good policies in the data folder, for a start at which the source
+    /// cannot be read (default: false)
+    #[arg(long, env = "KEYWARD_KEEP_LAST_GOOD", num_args = 0..=1, default_missing_value = "true")]
+    pub keep_last_good: Option<bool>,
 }
 
 /// How the policy set is followed, checked.
@@ -36,6 +42,8 @@ pub struct ReloadConfig {
     pub following: Following,
     /// Whether the operating system is asked to tell.
     pub watch: bool,
+    /// Whether a copy of the last good set is kept.
+    pub keep_last_good: bool,
 }
 
 /// The shortest pause between two looks.
@@ -46,7 +54,11 @@ const SHORTEST_POLL: Duration = Duration::from_millis(10);
 /// # Errors
 ///
 /// A value that cannot be used.
-pub(super) fn reload(args: &ReloadArgs, file: &File) -> Result<ReloadConfig, InvalidConfig> {
+pub(super) fn reload(
+    args: &ReloadArgs,
+    file: &File,
+    data_dir: Option<&Path>,
+) -> Result<ReloadConfig, InvalidConfig> {
     let told = |flag: &Option<String>, file: &Option<String>, default: &str| {
         flag.clone().or_else(|| file.clone()).unwrap_or_else(|| default.to_owned())
     };
@@ -58,7 +70,13 @@ pub(super) fn reload(args: &ReloadArgs, file: &File) -> Result<ReloadConfig, Inv
     }
     let max_staleness = staleness(&told(&args.max_staleness, &file.max_staleness, "1h=deny"))?;
     let watch = args.watch.or(file.watch).unwrap_or(true);
-    Ok(ReloadConfig { following: Following { settle, poll, max_staleness }, watch })
+    let keep_last_good = args.keep_last_good.or(file.keep_last_good).unwrap_or(false);
+    if keep_last_good && data_dir.is_none() {
+        let message = "keep_last_good: there is no data folder to keep them in: give `--data-dir`";
+        return Err(InvalidConfig::Value(message.to_owned()));
+    }
+    let following = Following { settle, poll, max_staleness };
+    Ok(ReloadConfig { following, watch, keep_last_good })
 }
 
 /// `0`, `250ms`, `5s`, `10m`, `1h`.

@@ -102,7 +102,7 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
     access.check(&listen, &admin_listen, insecure_plaintext)?;
     Ok(ServeConfig {
         policies,
-        reload: reload(&args.reload, &file)?,
+        reload: reload(&args.reload, &file, data_dir.as_deref())?,
         listen,
         admin_listen,
         http_listen,
@@ -175,6 +175,7 @@ pub fn as_toml(config: &ServeConfig) -> String {
         settle: Some(written(config.reload.following.settle)),
         poll_interval: Some(written(config.reload.following.poll)),
         watch: Some(config.reload.watch),
+        keep_last_good: Some(config.reload.keep_last_good),
         max_staleness: Some(staleness_written(config.reload.following.max_staleness)),
         policies: PoliciesTable {
             path: Some(config.policies.folder.clone()),

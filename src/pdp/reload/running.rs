@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Follower, Policies};
 use crate::engine::problem::{Problem, Problems};
@@ -32,7 +32,7 @@ pub(super) struct Running<'p> {
     /// When it was looked at last, and how long that took.
     looked: Instant,
     cost: Duration,
-    /// When the source could be read last.
+    /// When the source could be read last, as far as this process knows.
     readable: Instant,
     /// What did not work is tried again: when, and after how long next time.
     retry: Option<(Instant, Duration)>,
@@ -42,8 +42,13 @@ pub(super) struct Running<'p> {
 
 impl<'p> Running<'p> {
     /// What happened while the set was loaded is looked at before anything else.
-    pub(super) fn begin(policies: &'p Policies, follower: Follower) -> Self {
+    pub(super) fn begin(policies: &'p Policies, mut follower: Follower) -> Self {
         let now = instant();
+        if follower.unread.is_none()
+            && let Some(keeper) = &mut follower.keeper
+        {
+            keeper.forget();
+        }
         Self {
             policies,
             follower,
@@ -68,6 +73,9 @@ impl<'p> Running<'p> {
                 // Whoever asked may have gone.
                 let _ = ask.send(Arc::clone(&status));
             }
+        }
+        if let Some(keeper) = self.follower.keeper.take() {
+            keeper.finish();
         }
     }
 
@@ -109,8 +117,17 @@ impl<'p> Running<'p> {
                 return Some((Scope::Stamps, Vec::new()));
             }
             self.check_staleness(now);
-            let until =
+            let mut until =
                 quiet.unwrap_or(look).min(self.stale_at().filter(|at| *at > now).unwrap_or(look));
+            let good = self.policies.status.borrow().is_current();
+            if let Some(keeper) = &mut self.follower.keeper
+                && good
+                && self.follower.loader.is_settled()
+            {
+                // Never of a set that was read and refused.
+                keeper.keep(&self.follower.loader, now, wall());
+                until = keeper.at(now).map_or(until, |at| until.min(at));
+            }
             let asked = self.policies.wake.wait(until.saturating_duration_since(now));
             if asked.stop {
                 return None;
@@ -151,10 +168,14 @@ impl<'p> Running<'p> {
         let readable = !matches!(loaded, Err(NotLoaded::Unreadable(_)));
         if readable {
             self.readable = self.looked;
+            self.follower.unread = None;
         }
         match loaded {
             Ok(None) => {
                 self.retry = None;
+                if let Some(keeper) = &mut self.follower.keeper {
+                    keeper.seen(self.looked, wall());
+                }
                 if matches!(before.state, State::Unreadable { .. }) {
                     tracing::info!("the policies can be read again, and are what they were");
                     status.state =
@@ -197,7 +218,10 @@ impl<'p> Running<'p> {
         self.check_staleness(self.looked);
     }
 
-    fn apply(&self, built: &Built, status: &mut Status, now: Timestamp) {
+    fn apply(&mut self, built: &Built, status: &mut Status, now: Timestamp) {
+        if let Some(keeper) = &mut self.follower.keeper {
+            keeper.forget();
+        }
         self.follower.live.install(&built.snapshot);
         let documents = self.follower.loader.documents();
         let active = Active::new(built, documents, Origin::Source, now);
@@ -223,7 +247,9 @@ impl<'p> Running<'p> {
     /// When the source has been unreadable for too long, if it is.
     fn stale_at(&self) -> Option<Instant> {
         let unreadable = matches!(self.policies.status.borrow().state, State::Unreadable { .. });
-        unreadable.then(|| self.readable + self.follower.following.max_staleness.after)
+        let before = self.follower.unread.unwrap_or_default();
+        let after = self.follower.following.max_staleness.after.saturating_sub(before);
+        unreadable.then(|| self.readable + after)
     }
 
     fn check_staleness(&self, now: Instant) {
@@ -277,90 +303,13 @@ fn refuse(problems: Problems, status: &mut Status, now: Timestamp) {
     status.state = State::Refused(Arc::new(Refused { at: now, problems }));
 }
 
+/// What the copy of the last good set is dated by.
+fn wall() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "a file's time, no decision's")]
+    SystemTime::now()
+}
+
 fn instant() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "how long to wait, not what to decide")]
     Instant::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::Duration;
-
-    use crate::engine::bundle::Options;
-    use crate::engine::snapshot::build::Built;
-    use crate::engine::term::time::Timestamp;
-    use crate::pdp::live::Live;
-    use crate::pdp::load::{Documents, Loader};
-    use crate::pdp::reload::{Follower, Following, Policies};
-    use crate::pdp::status::{Active, MaxStaleness, Origin, State, Status, WhenStale};
-    use crate::store::directory::Scope;
-    use crate::store::directory::watch::Watch;
-
-    const KEY: &str = r#"{"KeyMetadata": {"Arn":
-        "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
-        "Policy": "default"}"#;
-
-    /// Follows a folder; loading fails while `fails` is set.
-    fn followed(folder: &Path, fails: &Arc<AtomicBool>) -> (Arc<Policies>, Arc<Live>) {
-        let mut loader = Loader::new(folder, Options::default());
-        let mut watch = Watch::off();
-        let good = |_: &Built, _: Documents<'_>| Vec::new();
-        let built = loader.load(&Scope::Stamps, &mut watch, &good).unwrap().unwrap();
-        let live = Arc::new(Live::new(built.snapshot.clone()));
-        let active = Active::new(&built, 1, Origin::Source, Timestamp::new(0, 0));
-        let policies = Policies::unfollowed().begin(Status::current(active));
-        let fails = Arc::clone(fails);
-        let follower = Follower {
-            loader,
-            watch,
-            live: Arc::clone(&live),
-            verify: Box::new(move |_, _| {
-                assert!(!fails.load(Ordering::Relaxed), "a bug");
-                Vec::new()
-            }),
-            clock: Box::new(|| Timestamp::new(0, 0)),
-            following: Following {
-                settle: Duration::ZERO,
-                poll: Duration::from_secs(3600),
-                max_staleness: MaxStaleness {
-                    after: Duration::from_secs(3600),
-                    then: WhenStale::Deny,
-                },
-            },
-        };
-        policies.follow(follower).unwrap();
-        (policies, live)
-    }
-
-    #[tokio::test]
-    async fn a_defect_while_loading_refuses_the_set_and_ends_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.json");
-        fs::write(&file, KEY).unwrap();
-        let fails = Arc::new(AtomicBool::new(false));
-        let (policies, live) = followed(folder.path(), &fails);
-        let before = Arc::clone(&live.snapshot().revision);
-        fails.store(true, Ordering::Relaxed);
-        fs::write(&file, KEY.replace("1234abcd", "aaaaaaaa")).unwrap();
-        for _ in 0..2 {
-            let status = policies.reload().await.unwrap();
-            let State::Refused(refused) = &status.state else { panic!("{status:?}") };
-            let [problem] = refused.problems.as_slice() else { panic!("{refused:?}") };
-            assert_eq!(problem.code, "internal-defect");
-            assert!(problem.message.ends_with(": a bug") && !problem.help.is_empty(), "{problem}");
-            assert_eq!((status.counts.refused, status.counts.applied), (1, 0));
-            assert_eq!(status.active.revision, before, "the last good set answers");
-            assert_eq!(live.snapshot().revision, before);
-        }
-        fails.store(false, Ordering::Relaxed);
-        let status = policies.reload().await.unwrap();
-        assert!(status.is_current(), "{status:?}");
-        assert_ne!(status.active.revision, before);
-        assert_eq!(live.snapshot().revision, status.active.revision);
-        policies.stop();
-    }
 }

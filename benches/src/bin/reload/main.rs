@@ -1,0 +1,246 @@
+//! Policies that change: how long a full load takes against reading and parsing the same bytes, how
+//! long it takes from one changed file to the first decision by it, what a decision costs meanwhile,
+//! and what memory a thousand reloads leave behind.
+//!
+//! `cargo run --release --manifest-path benches/Cargo.toml --bin reload [-- CASE…]` prints one line
+//! of JSON a case. Everything is in this process: the thread that follows the folder is the
+//! service's, the decisions are the engine's, gRPC is not in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use keyward::engine::bundle::Options;
+use keyward::engine::decide::decision::Verdict;
+use keyward::engine::snapshot::build::Built;
+use keyward::engine::term::time::Timestamp;
+use keyward::pdp::live::Live;
+use keyward::pdp::load::{Documents, Loader, load};
+use keyward::pdp::reload::{Follower, Following, Policies};
+use keyward::pdp::status::{Active, MaxStaleness, Origin, Status, WhenStale};
+use keyward::store::directory::Scope;
+use keyward::store::directory::watch::Watch;
+use keyward_benches::world::{Question, ask, key, key_arn, role, ten_statements};
+use keyward_benches::{median, print};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Case = fn();
+
+const CASES: [(&str, Case); 3] = [("load", full), ("one", one), ("quiet", quiet)];
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for (name, case) in CASES {
+        if wanted.is_empty() || wanted.iter().any(|one| one == name) {
+            case();
+        }
+    }
+}
+
+/// A document of one key that lets the tenant in.
+fn document(index: usize, tenant: &str) -> String {
+    key(&key_arn(index), ten_statements(tenant)).to_string()
+}
+
+/// So many documents of a key each, in 256 folders.
+fn folder(keys: usize) -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    for index in 0..256.min(keys) {
+        fs::create_dir(root.path().join(format!("{index:02x}"))).expect("a folder");
+    }
+    fs::write(root.path().join("role.json"), role(Vec::new()).to_string()).expect("a file");
+    (0..keys).for_each(|index| fs::write(path(root.path(), index), document(index, "42")).expect("a file"));
+    root
+}
+
+fn path(root: &Path, index: usize) -> PathBuf {
+    root.join(format!("{:02x}/{index}.json", index % 256))
+}
+
+fn good(_: &Built, _: Documents<'_>) -> Vec<keyward::engine::problem::Problem> {
+    Vec::new()
+}
+
+fn resident_bytes() -> f64 {
+    let text = fs::read_to_string("/proc/self/statm").expect("this process");
+    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
+    pages * 4096.0
+}
+
+/// Reads and parses every file, by two threads; what is parsed is dropped.
+fn floor(files: &[PathBuf]) -> f64 {
+    let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let text = fs::read(file).expect("a file");
+                    let json: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+                    std::hint::black_box(json);
+                }
+            });
+        }
+    });
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+fn full() {
+    const KEYS: usize = 100_000;
+    let root = folder(KEYS);
+    let files: Vec<PathBuf> = (0..KEYS).map(|index| path(root.path(), index)).collect();
+    let (mut floors, mut loads) = (Vec::new(), Vec::new());
+    floor(&files);
+    for _ in 0..3 {
+        floors.push(floor(&files));
+        let start = Instant::now();
+        let built = load(root.path(), &Options::default(), &good).expect("a good set");
+        loads.push(start.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(built.snapshot.keys.len(), KEYS);
+    }
+    let (floor, took) = (median(floors), median(loads));
+    print("reload", "load of 100,000 files of a key each", &[
+        ("floor_ms", floor), ("load_ms", took), ("over_floor", took / floor),
+    ]);
+    let before = resident_bytes();
+    let followed = Followed::start(root.path());
+    let bytes = (resident_bytes() - before) / KEYS as f64;
+    print("reload", "memory of 100,000 keys with equal policies, all that reloading needs included", &[("bytes_a_key", bytes)]);
+    drop(followed);
+}
+
+/// A set that is followed as the service does it.
+struct Followed {
+    policies: Arc<Policies>,
+    live: Arc<Live>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Followed {
+    fn start(root: &Path) -> Self {
+        let wake = Policies::unfollowed();
+        let mut watch = Watch::new(wake.on_news());
+        let mut loader = Loader::new(root, Options::default());
+        let built = loader.load(&Scope::Stamps, &mut watch, &good).expect("a good set").expect("a set");
+        let live = Arc::new(Live::new(built.snapshot.clone()));
+        let now = || Timestamp::new(1_767_225_600, 0);
+        let policies = wake.begin(Status::current(Active::new(&built, loader.documents(), Origin::Source, now())));
+        let hour = Duration::from_secs(3600);
+        let following = Following {
+            settle: Duration::ZERO,
+            poll: hour,
+            max_staleness: MaxStaleness { after: hour, then: WhenStale::Deny },
+        };
+        let follower = Follower {
+            loader,
+            watch,
+            live: Arc::clone(&live),
+            verify: Box::new(good),
+            clock: Box::new(now),
+            following,
+            keeper: None,
+            unread: None,
+        };
+        let thread = policies.follow(follower).expect("a thread");
+        Self { policies, live, thread: Some(thread) }
+    }
+
+    fn decides(&self, index: usize, tenant: &str) -> Verdict {
+        ask(&self.live.snapshot(), Question { key: &key_arn(index), tenant, token: None })
+    }
+
+    /// Replaces a file, and waits for the first decision by it: in milliseconds.
+    fn change(&self, root: &Path, index: usize, tenant: &str) -> f64 {
+        let next = root.join(".next");
+        fs::write(&next, document(index, tenant)).expect("a file");
+        let start = Instant::now();
+        fs::rename(&next, path(root, index)).expect("over it");
+        while self.decides(index, tenant) != Verdict::Allowed {
+            assert!(start.elapsed() < Duration::from_secs(60), "it never came");
+            thread::yield_now();
+        }
+        start.elapsed().as_secs_f64() * 1e3
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.policies.stop();
+        self.thread.take().into_iter().for_each(|thread| thread.join().expect("no panic"));
+    }
+}
+
+fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * part) as usize]
+}
+
+fn one() {
+    for keys in [1_000, 100_000] {
+        let root = folder(keys);
+        let followed = Followed::start(root.path());
+        // The first look after the start is at everything.
+        followed.change(root.path(), 0, "first");
+        let took: Vec<f64> = (1..=300)
+            .map(|turn| followed.change(root.path(), turn * 7 % keys, &format!("changed-{turn}")))
+            .collect();
+        print("reload", &format!("one of {keys} files replaced, to the first decision by it"), &[
+            ("p50_ms", percentile(took.clone(), 0.5)), ("p99_ms", percentile(took, 0.99)),
+        ]);
+    }
+}
+
+/// Decisions at ten thousand a second, by the clock; how long after its time each is made, and what
+/// a thousand reloads leave behind.
+fn quiet() {
+    const KEYS: usize = 10_000;
+    let root = folder(KEYS);
+    let followed = Followed::start(root.path());
+    followed.change(root.path(), 0, "first");
+    let rest = latencies(&followed, Duration::from_secs(5));
+    let over = AtomicBool::new(false);
+    let (mut reloading, mut sizes) = (Vec::new(), Vec::new());
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| latencies_until(&followed, || over.load(Ordering::Relaxed)));
+        for turn in 1..=1000 {
+            followed.change(root.path(), turn * 7 % KEYS, &format!("changed-{turn}"));
+            if turn == 100 || turn == 1000 {
+                sizes.push(resident_bytes());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        over.store(true, Ordering::Relaxed);
+        reloading = asking.join().expect("no panic");
+    });
+    let (rest, reloading) = (percentile(rest, 0.99), percentile(reloading, 0.99));
+    print("reload", "p99 of a decision, 10,000 a second, at rest and during 1,000 reloads", &[
+        ("rest_us", rest), ("reloading_us", reloading), ("ratio", reloading / rest),
+    ]);
+    print("reload", "memory after 100 and after 1,000 reloads", &[
+        ("after_100_mb", sizes[0] / 1e6), ("after_1000_mb", sizes[1] / 1e6),
+    ]);
+}
+
+fn latencies(followed: &Followed, time: Duration) -> Vec<f64> {
+    let start = Instant::now();
+    latencies_until(followed, || start.elapsed() >= time)
+}
+
+fn latencies_until(followed: &Followed, over: impl Fn() -> bool) -> Vec<f64> {
+    let (start, mut found) = (Instant::now(), Vec::new());
+    for turn in 1_u32.. {
+        if over() {
+            break;
+        }
+        let due = Duration::from_micros(100) * turn;
+        while start.elapsed() < due {
+            std::hint::spin_loop();
+        }
+        std::hint::black_box(followed.decides(5, "42"));
+        found.push((start.elapsed() - due).as_secs_f64() * 1e6);
+    }
+    found
+}
