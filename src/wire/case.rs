@@ -23,8 +23,8 @@ use crate::engine::term::time::Timestamp;
 /// Bounds of a line.
 const LIMITS: Limits = Limits { document_bytes: 64 * 1024 * 1024, depth: 128 };
 
-/// The members that a case is read from; others are ignored.
-const MEMBERS: [&str; 6] = ["contextOverrides", "documents", "id", "now", "options", "request"];
+/// The members that decide a case; others are ignored.
+const MEMBERS: [&str; 5] = ["contextOverrides", "documents", "now", "options", "request"];
 
 /// A case, read.
 pub struct Case {

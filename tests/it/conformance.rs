@@ -113,6 +113,15 @@ async fn the_live_service_answers_every_case_alike() {
             };
             assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
         }
+        let question = v1::AuthorizeStreamRequest { id: 7, request: Some(case.message) };
+        let stream = door.client.authorize_stream(tokio_stream::iter([question])).await;
+        let answered = stream.expect("a stream").into_inner().message().await.expect("an answer");
+        let Some(v1::authorize_stream_response::Result::Response(response)) =
+            answered.expect("an answer").result
+        else {
+            panic!("{}: refused in a stream", expected["id"])
+        };
+        assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
         asked += 1;
     }
     assert!(asked > 150, "only {asked} cases went through the service");

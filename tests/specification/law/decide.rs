@@ -77,7 +77,7 @@ fn check_form(case: &Value) -> Result<(), Refusal> {
     let documents = case.get("documents").is_none_or(Value::is_array);
     let members = ["options", "contextOverrides"];
     let objects = members.iter().all(|member| case.get(member).is_none_or(Value::is_object));
-    let known = ["contextOverrides", "documents", "id", "now", "options", "request"];
+    let known = ["contextOverrides", "documents", "now", "options", "request"];
     let misspelt =
         |name: &String| known.iter().any(|known| name != known && name.eq_ignore_ascii_case(known));
     let spelt = !case.as_object().is_some_and(|members| members.keys().any(misspelt));
