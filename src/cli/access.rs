@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::access::AccessConfig;
 use crate::rpc::callers::{Callers, Gate};
+use crate::rpc::limits::Shed;
 use crate::rpc::tls::{Reloaded, Tls};
 use crate::telemetry::Telemetry;
 use crate::telemetry::observed::Quantity;
@@ -23,8 +24,8 @@ pub struct Access {
     pub gate: Arc<Gate>,
     /// With it TCP listeners are served.
     pub tls: Option<Arc<Tls>>,
-    /// Counts calls that were refused because there were too many.
-    pub shed: Arc<AtomicU64>,
+    /// Counts calls that were refused or ended because of the limits.
+    pub shed: Arc<Shed>,
     callers: Option<CallersFile>,
     counts: Arc<Counts>,
 }
@@ -193,8 +194,13 @@ impl Access {
         );
         telemetry
             .observe(Quantity::Refused("caller_too_fast"), gate(|gate| &gate.refusals().too_fast));
-        let shed = Arc::clone(&self.shed);
-        telemetry.observe(Quantity::Refused("overloaded"), move || shed.load(Ordering::Relaxed));
+        let shed = |read: fn(&Shed) -> &AtomicU64| {
+            let shed = Arc::clone(&self.shed);
+            move || read(&shed).load(Ordering::Relaxed)
+        };
+        telemetry.observe(Quantity::Refused("overloaded"), shed(|shed| &shed.calls));
+        telemetry.observe(Quantity::Refused("incoming_bytes"), shed(|shed| &shed.bytes));
+        telemetry.observe(Quantity::Refused("too_slow"), shed(|shed| &shed.slow));
         let count = |read: fn(&Counts) -> &AtomicU64| {
             let counts = Arc::clone(&self.counts);
             move || read(&counts).load(Ordering::Relaxed)

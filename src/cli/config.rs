@@ -123,6 +123,8 @@ struct LimitsTable {
     calls: Option<usize>,
     streams: Option<u32>,
     message_bytes: Option<usize>,
+    message_time: Option<String>,
+    incoming_bytes: Option<usize>,
     connection_age: Option<String>,
 }
 

@@ -25,6 +25,11 @@ use super::workers::Movable;
 /// A connection has this long to make itself known: the TLS handshake, and the first bytes.
 const HELLO: Duration = Duration::from_secs(10);
 
+/// What every HTTP/2 client begins with: the preface, and the head of a frame of settings.
+///
+/// Source: RFC 9113, section 3.4.
+const HELLO_BYTES: usize = 24 + 9;
+
 /// Connections that are ready and wait to be served.
 const READY: usize = 64;
 
@@ -37,6 +42,8 @@ pub(super) struct Connection {
     peer: Peer,
     /// Until the first bytes are there.
     hello: Option<Pin<Box<Sleep>>>,
+    /// Bytes that came before that.
+    heard: usize,
     /// Given back when the connection ends.
     _place: OwnedSemaphorePermit,
 }
@@ -197,7 +204,7 @@ async fn shake_hands(
 
 impl Connection {
     fn new(io: Io, peer: Peer, place: OwnedSemaphorePermit) -> Self {
-        Self { io, peer, hello: Some(Box::pin(sleep(HELLO))), _place: place }
+        Self { io, peer, hello: Some(Box::pin(sleep(HELLO))), heard: 0, _place: place }
     }
 }
 
@@ -221,8 +228,10 @@ impl AsyncRead for Connection {
             Io::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        if buffer.filled().len() > before {
-            self.hello = None;
+        if self.hello.is_some() {
+            // From then on unanswered pings end it.
+            self.heard += buffer.filled().len().saturating_sub(before);
+            self.hello = self.hello.take().filter(|_| self.heard < HELLO_BYTES);
         }
         if let (Poll::Pending, Some(hello)) = (&read, &mut self.hello) {
             ready!(hello.as_mut().poll(context));

@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
+use super::arrival::Arrivals;
 use super::callers::Gate;
 use super::callers::rpc::Rpc;
 use super::limits::{Begun, Busy};
@@ -26,6 +27,8 @@ const HEALTH: &str = "/grpc.health.";
 pub(super) struct Entrance {
     /// How many calls there may be.
     pub(super) busy: Busy,
+    /// Watches messages come in.
+    pub(super) arrivals: Arrivals,
     /// Knows operators, where only they may come in.
     pub(super) operators: Option<Arc<Gate>>,
 }
@@ -73,7 +76,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.entrance.pass(&request) {
-            Ok(begun) => Either::Left(Counted { inner: self.inner.call(request), _begun: begun }),
+            Ok(begun) => {
+                let request = self.entrance.arrivals.watch(request);
+                Either::Left(Counted { inner: self.inner.call(request), _begun: begun })
+            }
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
         }
     }

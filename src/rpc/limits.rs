@@ -19,6 +19,10 @@ pub struct Limits {
     pub streams: u32,
     /// Bytes of a request message.
     pub message_bytes: usize,
+    /// A message has so long to come whole, and a plain call with it.
+    pub message_time: Duration,
+    /// Bytes of all messages that have not come whole, together.
+    pub incoming_bytes: usize,
     /// After so long a connection is asked to end, so that clients spread anew; zero: never.
     pub connection_age: Duration,
 }
@@ -30,9 +34,22 @@ impl Default for Limits {
             calls: 4096,
             streams: 1024,
             message_bytes: 4 * 1024 * 1024,
+            message_time: Duration::from_secs(30),
+            incoming_bytes: 256 * 1024 * 1024,
             connection_age: Duration::from_secs(3600),
         }
     }
+}
+
+/// Calls that were refused or ended because of the limits, since the start.
+#[derive(Debug, Default)]
+pub struct Shed {
+    /// There were too many.
+    pub calls: AtomicU64,
+    /// Too much had come of messages that were not whole.
+    pub bytes: AtomicU64,
+    /// The message did not come whole in time.
+    pub slow: AtomicU64,
 }
 
 /// Calls that are being answered, counted against the limit.
@@ -43,12 +60,12 @@ pub(super) struct Busy(Arc<Count>);
 struct Count {
     most: usize,
     now: AtomicUsize,
-    shed: Arc<AtomicU64>,
+    shed: Arc<Shed>,
 }
 
 impl Busy {
     /// At most so many; `shed` counts those that were refused.
-    pub(super) fn new(most: usize, shed: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(most: usize, shed: Arc<Shed>) -> Self {
         Self(Arc::new(Count { most, now: AtomicUsize::new(0), shed }))
     }
 
@@ -62,7 +79,7 @@ impl Busy {
         if self.0.now.fetch_add(1, Ordering::AcqRel) < self.0.most {
             return Ok(begun);
         }
-        self.0.shed.fetch_add(1, Ordering::Relaxed);
+        self.0.shed.calls.fetch_add(1, Ordering::Relaxed);
         Err(status::refused(
             Code::ResourceExhausted,
             "OVERLOADED",
@@ -84,22 +101,22 @@ impl Drop for Begun {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
 
     use tonic::Code;
 
-    use super::Busy;
+    use super::{Busy, Shed};
 
     #[test]
     fn one_too_many_is_refused_and_counted_and_makes_no_room() {
-        let shed = Arc::new(AtomicU64::new(0));
+        let shed = Arc::new(Shed::default());
         let busy = Busy::new(2, Arc::clone(&shed));
         let first = busy.begin().unwrap();
         let _second = busy.begin().unwrap();
         for _ in 0..3 {
             assert_eq!(busy.begin().unwrap_err().code(), Code::ResourceExhausted);
         }
-        assert_eq!(shed.load(Ordering::Relaxed), 3);
+        assert_eq!(shed.calls.load(Ordering::Relaxed), 3);
         drop(first);
         assert!(busy.begin().is_ok());
     }

@@ -1,6 +1,7 @@
 //! The gRPC edge.
 
 pub mod analysis;
+mod arrival;
 pub mod authorization;
 mod batch;
 pub mod callers;

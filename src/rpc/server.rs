@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +14,7 @@ use tonic::transport::server::Router;
 use tower::layer::util::{Identity, Stack};
 
 use super::analysis::Analysis;
+use super::arrival::Arrivals;
 use super::authorization::{Authorization, Clock};
 use super::callers::Gate;
 use super::connection::{Accept, Acceptor};
@@ -23,7 +24,7 @@ use super::grants::Grants;
 use super::health;
 use super::http;
 use super::in_place::InPlace;
-use super::limits::{Busy, Limits};
+use super::limits::{Busy, Limits, Shed};
 use super::listener::Listener;
 use super::policies::PolicySet;
 use super::tls::Tls;
@@ -128,8 +129,8 @@ pub struct Services {
     pub telemetry: Telemetry,
     /// Knows who may ask.
     pub gate: Arc<Gate>,
-    /// Counts calls that were refused because there were too many.
-    pub shed: Arc<AtomicU64>,
+    /// Counts calls that were refused or ended because of the limits.
+    pub shed: Arc<Shed>,
 }
 
 /// Serves on all listeners until `shutdown` ends, then lets what is in flight finish.
@@ -193,7 +194,12 @@ pub async fn serve(
     let workers = listeners.threads.map(Workers::start).transpose()?;
     let served = Served {
         limits: listeners.limits,
-        busy: Busy::new(listeners.limits.calls, services.shed),
+        busy: Busy::new(listeners.limits.calls, Arc::clone(&services.shed)),
+        arrivals: Arrivals::new(
+            listeners.limits.incoming_bytes,
+            listeners.limits.message_time,
+            services.shed,
+        ),
         accept: Accept {
             tls: listeners.tls,
             places: Arc::new(Semaphore::new(listeners.limits.connections)),
@@ -242,6 +248,7 @@ async fn stop(mut stopped: watch::Receiver<bool>) {
 struct Served {
     limits: Limits,
     busy: Busy,
+    arrivals: Arrivals,
     accept: Accept,
     stopped: watch::Receiver<bool>,
 }
@@ -264,7 +271,8 @@ impl Served {
                 .max_connection_age(self.limits.connection_age)
                 .max_connection_age_grace(AGE_GRACE);
         }
-        let entrance = Entrance { busy: self.busy.clone(), operators };
+        let (busy, arrivals) = (self.busy.clone(), self.arrivals.clone());
+        let entrance = Entrance { busy, arrivals, operators };
         server.layer(Deadlines).layer(entrance).add_routes(routes)
     }
 

@@ -52,7 +52,10 @@ const READY: &str = "keyward.v1.AuthorizationService";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_too_many_is_refused_and_health_is_told_all_the_same() {
-    let served = Served::start(ANY, &["--limits-calls", "2", "--http-listen", ANY]);
+    let served = Served::start(
+        ANY,
+        &["--limits-calls", "2", "--limits-message-time", "1h", "--http-listen", ANY],
+    );
     let busy = channel(&served.address).await;
     let (first, second) = (unending(busy.clone()), unending(busy.clone()));
     let other = channel(&served.address).await;
@@ -202,5 +205,65 @@ async fn honest_clients_are_served_while_others_mean_no_good() {
         attack.await.expect("no panic");
     }
     assert_eq!(code(&self::channel(&served.address).await).await, Code::Ok);
+    served.stop();
+}
+
+/// Begins a message, as a client does that holds back the rest, and reads how the call ends.
+fn half_a_message(address: &str, method: &str, claimed: u32, sent: usize) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
+    let frame = |kind: u8, flags: u8, id: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+        [&length[1..], &[kind, flags], &id.to_be_bytes(), payload].concat()
+    };
+    let path = format!("/keyward.v1.AuthorizationService/{method}");
+    let mut block = vec![0x83, 0x86, 0x04, u8::try_from(path.len()).expect("short")];
+    block.extend(path.as_bytes());
+    block.extend(b"\x0f\x10\x10application/grpc");
+    let message = [&[0][..], &claimed.to_be_bytes(), &vec![0x0a; sent]].concat();
+    let begun = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &*frame(4, 0, 0, &[]),
+        &frame(1, 4, 1, &block),
+        &frame(0, 0, 1, &message),
+    ];
+    stream.write_all(&begun.concat()).expect("half a message");
+    // Until the headers or the trailers that end the call.
+    let mut told = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).expect("a short frame")];
+        stream.read_exact(&mut payload).expect("a frame");
+        told.extend(payload);
+        if head[3] == 1 && head[4] & 1 == 1 {
+            return told;
+        }
+    }
+}
+
+#[test]
+fn a_message_that_does_not_come_whole_is_waited_for_and_held_within_bounds() {
+    let served = Served::start(
+        ANY,
+        [
+            ["--http-listen", ANY],
+            ["--limits-message-time", "50ms"],
+            ["--limits-incoming-bytes", "10000"],
+        ]
+        .as_flattened(),
+    );
+    for (turn, method) in ["Authorize", "BatchAuthorize", "AuthorizeStream"].iter().enumerate() {
+        let before = u64::try_from(turn).expect("a small number");
+        half_a_message(&served.address, method, 5_000, 1_000);
+        assert_eq!(served.metric("keyward_refused_total", "too_slow"), before + 1, "{method}");
+        half_a_message(&served.address, method, 15_000, 14_000);
+        assert_eq!(
+            served.metric("keyward_refused_total", "incoming_bytes"),
+            before + 1,
+            "{method}"
+        );
+    }
     served.stop();
 }

@@ -52,6 +52,14 @@ pub struct AccessArgs {
     #[arg(long, value_name = "BYTES", env = "KEYWARD_LIMITS_MESSAGE_BYTES")]
     pub limits_message_bytes: Option<usize>,
 
+    /// How long a message may take to come whole (default: 30s)
+    #[arg(long, value_name = "TIME", env = "KEYWARD_LIMITS_MESSAGE_TIME")]
+    pub limits_message_time: Option<String>,
+
+    /// Bytes of all messages that have not come whole, together (default: 268435456)
+    #[arg(long, value_name = "BYTES", env = "KEYWARD_LIMITS_INCOMING_BYTES")]
+    pub limits_incoming_bytes: Option<usize>,
+
     /// How old a connection becomes before it is asked to end, so that clients spread anew; 0s:
     /// as old as it likes (default: 1h)
     #[arg(long, value_name = "TIME", env = "KEYWARD_LIMITS_CONNECTION_AGE")]
@@ -120,6 +128,16 @@ pub(super) fn access(args: &AccessArgs, file: &File) -> Result<AccessConfig, Inv
             .limits_message_bytes
             .or(file.limits.message_bytes)
             .unwrap_or(defaults.message_bytes),
+        message_time: told(
+            &args.limits_message_time,
+            &file.limits.message_time,
+            defaults.message_time,
+            "limits.message_time",
+        )?,
+        incoming_bytes: args
+            .limits_incoming_bytes
+            .or(file.limits.incoming_bytes)
+            .unwrap_or(defaults.incoming_bytes),
         connection_age: told(
             &args.limits_connection_age,
             &file.limits.connection_age,
@@ -132,6 +150,8 @@ pub(super) fn access(args: &AccessArgs, file: &File) -> Result<AccessConfig, Inv
         ("limits.calls", limits.calls == 0),
         ("limits.streams", limits.streams == 0),
         ("limits.message_bytes", limits.message_bytes == 0),
+        ("limits.message_time", limits.message_time.is_zero()),
+        ("limits.incoming_bytes", limits.incoming_bytes == 0),
     ] {
         if nothing {
             return Err(InvalidConfig::Value(format!("{key}: 0 would let nothing in")));

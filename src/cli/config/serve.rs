@@ -189,6 +189,8 @@ pub fn as_toml(config: &ServeConfig) -> String {
             calls: Some(limits.calls),
             streams: Some(limits.streams),
             message_bytes: Some(limits.message_bytes),
+            message_time: Some(written(limits.message_time)),
+            incoming_bytes: Some(limits.incoming_bytes),
             connection_age: Some(written(limits.connection_age)),
         },
         callers: config.access.callers.clone(),
