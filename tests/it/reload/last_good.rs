@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use keyward::wire::v1;
 use tonic::Code;
@@ -167,7 +167,8 @@ async fn a_source_that_was_unreadable_for_too_long_before_the_start_is_no_ground
     let place = Place::kept(&key_for("1")).await;
     fs::rename(place.policies(), place.aside()).expect("away");
     let copy = fs::OpenOptions::new().write(true).open(place.copy()).expect("the copy");
-    let long_ago = SystemTime::now().checked_sub(Duration::from_secs(2 * 3600)).expect("a time");
+    let written = copy.metadata().and_then(|copy| copy.modified()).expect("a time");
+    let long_ago = written.checked_sub(Duration::from_secs(2 * 3600)).expect("a time");
     copy.set_modified(long_ago).expect("an old copy");
     let watched = place.start(&["--max-staleness", "1h=deny"]).await;
     let refused = watched.client().await.authorize(question("1")).await.expect_err("too old");
