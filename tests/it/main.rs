@@ -38,7 +38,6 @@ mod policy_tests;
 mod quickstart;
 mod recorded;
 mod reload;
-mod rolling;
 mod served;
 mod simulation;
 mod templates;

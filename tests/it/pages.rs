@@ -40,6 +40,7 @@ const NO_CODES: [&str; 6] = [
     "dual-control",
     "federated-user",
     "grants-writer",
+    "last-good-policies",
     "no-policies",
 ];
 
