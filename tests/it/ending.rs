@@ -68,7 +68,7 @@ async fn one_call_too_many_is_refused_and_health_is_told_all_the_same() {
     assert_eq!(health(&other, READY).await.expect("an answer"), ServingStatus::Serving);
     assert!(served.metric("keyward_refused_total", "overloaded") >= 1);
     // Their places are free once the service hears that the connection is gone.
-    for unending in [first, second] {
+    for unending in calls {
         unending.abort();
         assert!(unending.await.is_err());
     }

@@ -34,7 +34,7 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Hyphenated words of the engine that are no codes of problems.
-const NO_CODES: [&str; 6] = [
+const NO_CODES: [&str; 7] = [
     "assumed-role",
     "deny-where-described",
     "dual-control",
