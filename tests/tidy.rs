@@ -41,7 +41,7 @@ const DRAWERS: [&str; 6] =
     ["error.rs", "types.rs", "utils.rs", "common.rs", "helpers.rs", "models"];
 
 /// Files that may derive `Serialize` and `Deserialize`, beside all of `wire`.
-const SERDE: [&str; 2] = ["cli/config.rs", "cli/config/telemetry.rs"];
+const SERDE: [&str; 3] = ["cli/config.rs", "cli/config/telemetry.rs", "cli/config/access.rs"];
 
 fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();

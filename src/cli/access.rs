@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use super::config::access::AccessConfig;
 use crate::rpc::callers::{Callers, Gate};
@@ -115,10 +116,8 @@ impl Access {
 
     async fn look(mut self, pause: Duration, mut hangup: Signal) {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = hangup.recv() => {}
-            }
+            // Whether a signal came or the pause is over: the files are looked at.
+            let _ = timeout(pause, hangup.recv()).await;
             // Small files: a moment each.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look_at_callers();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
@@ -226,7 +227,7 @@ pub async fn serve(
     health::drain(&reporter).await;
     let (leaving, drain) = (listeners.drain.grace, listeners.drain.timeout);
     draining.store(true, Ordering::Release);
-    tokio::time::sleep(leaving).await;
+    sleep(leaving).await;
     // Nobody may be listening any more: then there is nothing to stop.
     let _ = stop.send(true);
     let drained =

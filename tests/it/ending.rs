@@ -68,9 +68,9 @@ async fn one_call_too_many_is_refused_and_health_is_told_all_the_same() {
     assert_eq!(health(&other, READY).await.expect("an answer"), ServingStatus::Serving);
     assert!(served.metric("keyward_refused_total", "overloaded") >= 1);
     // Their places are free once the service hears that the connection is gone.
-    for unending in calls {
-        unending.abort();
-        assert!(unending.await.is_err());
+    for call in calls {
+        call.abort();
+        let _ = call.await;
     }
     drop(busy);
     while code(&other).await != Code::Ok {}

@@ -12,7 +12,6 @@ mod agreement;
 mod each;
 mod generator;
 mod law;
-mod linted;
 mod policies_of;
 mod product;
 mod properties;

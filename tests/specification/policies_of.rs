@@ -27,10 +27,25 @@ fn walk(value: &mut Value, member: &str, change: &mut dyn FnMut(Layer, &mut Valu
         Value::String(text) if text.starts_with('{') => {
             let Ok(mut policy) = serde_json::from_str(text) else { return };
             walk(&mut policy, member, change);
-            *text = policy.to_string();
+            *text = ascii(&policy.to_string());
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The same JSON with escapes: how a text spells a character counts, and ASCII may stand anywhere.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for unit in json.chars() {
+        if unit.is_ascii() {
+            text.push(unit);
+            continue;
+        }
+        for unit in unit.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
 }
 
 fn layer(member: &str) -> Layer {

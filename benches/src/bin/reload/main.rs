@@ -210,7 +210,7 @@ fn quiet() {
             if turn == 100 || turn == 1000 {
                 sizes.push(resident_bytes());
             }
-            thread::sleep(Duration::from_millis(2));
+            thread::park_timeout(Duration::from_millis(2));
         }
         over.store(true, Ordering::Relaxed);
         reloading = asking.join().expect("no panic");
