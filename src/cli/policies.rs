@@ -57,7 +57,7 @@ pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
         Err(NotLoaded::Refused(problems)) => return Err(problems),
         Err(NotLoaded::Unreadable(error)) => {
             let (built, status, unread) = last_good::start(config, Problem::from(error))?;
-            let policies = wake.begin(status);
+            let policies = wake.begin(told(&watch, status));
             return Ok(Start {
                 built,
                 policies,
@@ -69,8 +69,16 @@ pub fn start(config: &ServeConfig) -> Result<Start, Problems> {
         Err(NotLoaded::Restless(error)) => return Err(Problem::from(error).into()),
     };
     let active = Active::new(&built, loader.documents(), Origin::Source, now());
-    let policies = wake.begin(Status::current(active));
+    let policies = wake.begin(told(&watch, Status::current(active)));
     Ok(Start { built, policies, loader, watch, unread: None })
+}
+
+/// With why changes are not told, if they are not.
+fn told(watch: &Watch, status: Status) -> Status {
+    if let Some(why) = watch.trouble() {
+        tracing::warn!(why, "changes of policies are not told: looking from time to time");
+    }
+    Status { watch_trouble: watch.trouble().map(str::to_owned), ..status }
 }
 
 /// A policy set that is followed.

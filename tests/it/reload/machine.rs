@@ -24,7 +24,9 @@ async fn without_file_descriptors_the_last_good_set_answers_and_the_next_comes_w
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a.json"), key_for("1")).expect("a file");
     let mut watched = Watched::start(folder.path(), &NEVER).await;
+    // Its connection is accepted before there are no more of them.
     let mut client = watched.client().await;
+    client.authorize(super::question("1")).await.expect("an answer");
     limit(&watched, 3);
     fs::write(folder.path().join("a.json"), key_for("2")).expect("a file");
     let status = watched.until(|status| status.state() == v1::PolicySetState::Unreadable).await;
@@ -58,6 +60,7 @@ async fn where_no_watch_can_be_had_the_folder_is_looked_at_from_time_to_time() {
         fs::write(folder.path().join("a.json"), key_for("1")).expect("a file");
         let command = namespaced(&format!("echo 0 > /proc/sys/user/max_inotify_{limit}"));
         let mut watched = Watched::start_by(command, folder.path(), &OFTEN).await;
+        // Known before anything is read again.
         let status = watched.status().await;
         assert!(status.watch_trouble.contains(named), "{:?}", status.watch_trouble);
         fs::write(folder.path().join("a.json"), key_for("2")).expect("a file");
