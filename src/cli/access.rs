@@ -28,6 +28,8 @@ pub struct Access {
     /// Counts calls that were refused or ended because of the limits.
     pub shed: Arc<Shed>,
     callers: Option<CallersFile>,
+    /// What was wrong with the certificate's files when they were looked at last.
+    trouble: Option<String>,
     counts: Arc<Counts>,
 }
 
@@ -94,6 +96,7 @@ pub fn access(config: &AccessConfig) -> Result<Access, String> {
         tls,
         shed: Arc::default(),
         callers: file,
+        trouble: None,
         counts: Arc::default(),
     })
 }
@@ -168,14 +171,22 @@ impl Access {
     fn look_at_certificates(&mut self) {
         let Some(tls) = &self.tls else { return };
         match tls.reload() {
-            Ok(Reloaded::Same) => {}
+            Ok(Reloaded::Same) => self.trouble = None,
             Ok(Reloaded::Changed) => {
+                self.trouble = None;
                 self.counts.tls_taken.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(expires = %tls.expires(), "certificate taken over");
             }
             Err(error) => {
-                self.counts.tls_refused.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(problem = %error, "the certificate files cannot be used: those before go on");
+                let why = error.to_string();
+                if self.trouble.as_ref() != Some(&why) {
+                    self.counts.tls_refused.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(
+                        problem = why,
+                        "the certificate files cannot be used: those before go on"
+                    );
+                    self.trouble = Some(why);
+                }
             }
         }
     }

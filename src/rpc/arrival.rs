@@ -14,11 +14,9 @@ use tonic::body::Body;
 use tonic::codegen::http::Request;
 use tonic::{Code, Status};
 
+use super::in_place::PREFIX;
 use super::limits::Shed;
 use super::status;
-
-/// Bytes before a message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
 
 /// Methods whose clients may take their time between messages.
 const CONVERSATIONS: [&str; 2] =

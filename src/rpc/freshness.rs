@@ -124,7 +124,8 @@ pub(super) async fn snapshot(
     // The answer has to be there before the caller gives up.
     let patience = left.map_or(PATIENCE, |left| left - (left / 10).min(MARGIN));
     match tokio::time::timeout(patience, pdp.live().has(wanted)).await {
-        Ok(()) => Ok(pdp.snapshot()),
+        // Policies may have become too old meanwhile.
+        Ok(()) => newest(pdp),
         Err(_) => Err(status::refused(
             Code::DeadlineExceeded,
             "NOT_FRESH",

@@ -41,7 +41,7 @@ const BATCH_AUTHORIZE: &str = "/keyward.v1.AuthorizationService/BatchAuthorize";
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Bytes before a message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// `AuthorizationService`: the generated one, but for the plain calls.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
@@ -227,11 +227,11 @@ pub async fn serve(
     health::drain(&reporter).await;
     let (leaving, drain) = (listeners.drain.grace, listeners.drain.timeout);
     draining.store(true, Ordering::Release);
-    sleep(leaving).await;
+    // A listener that ends meanwhile leaves nobody to wait for.
+    let _ = timeout(leaving, serving.join_next()).await;
     // Nobody may be listening any more: then there is nothing to stop.
     let _ = stop.send(true);
-    let drained =
-        tokio::time::timeout(drain, async { while serving.join_next().await.is_some() {} });
+    let drained = timeout(drain, async { while serving.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!("calls in flight did not end in time and are cut off");
     }

@@ -317,6 +317,29 @@ async fn certificates_are_replaced_under_load_without_a_failed_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broken_certificate_is_told_once_and_the_one_before_goes_on() {
+    let authority = Authority::new();
+    let files = Files::new(&authority, CALLERS);
+    let served = files.start(&["--http-listen", ANY]);
+    files.write("server.pem", "nothing");
+    let label = "file=\"certificate\",result=\"failure\"";
+    served.wait_until("the broken file is told of", |served| {
+        served.metric("keyward_access_reload_total", label) == 1
+    });
+    // The callers file is looked at before the certificate: this is a later look.
+    files.write("callers.toml", &format!("{CALLERS}# changed\n"));
+    served.wait_until("the files were looked at again", |served| {
+        served.metric("keyward_access_reload_total", "file=\"callers\",result=\"success\"") == 1
+    });
+    let identity = authority.client(SHOP);
+    let channel = connect(&served.address, &authority, &identity).await.expect("a connection");
+    assert_eq!(code(&mut AuthorizationServiceClient::new(channel), about(ORDERS)).await, Code::Ok);
+    assert_eq!(served.metric("keyward_access_reload_total", label), 1);
+    let told = served.stop_and_read();
+    assert_eq!(told.matches("the certificate files cannot be used").count(), 1, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_anonymous_where_the_flag_says_so() {
     let served = Served::start(ANY, &["--anonymous", "false"]);
     let mut client = AuthorizationServiceClient::connect(format!("http://{}", served.address))
@@ -346,6 +369,7 @@ async fn a_caller_of_a_unix_socket_is_known_by_its_uid_and_held_to_its_rate() {
         v1::BatchAuthorizeRequest { requests: vec![about(ORDERS); 4], ..Default::default() };
     let refused = client.batch_authorize(batch).await.expect_err("more than its rate");
     assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("smaller ones"), "{refused:?}");
     let mut seen = Vec::new();
     for _ in 0..50 {
         seen.push(code(&mut client, about(ORDERS)).await);

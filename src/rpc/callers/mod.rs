@@ -200,14 +200,16 @@ impl Gate {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
             let key = (*index, admitted.peer.to_string());
-            if !matches!(rate.check_key_n(&key, count), Ok(Ok(()))) {
-                self.refusals.too_fast.fetch_add(1, Ordering::Relaxed);
-                return Err(status::refused(
-                    Code::ResourceExhausted,
-                    "CALLER_TOO_FAST",
-                    "the caller asks more often than its `requests_per_second`",
-                ));
-            }
+            let why = match rate.check_key_n(&key, count) {
+                Ok(Ok(())) => return Ok(admitted),
+                Ok(Err(_)) => "the caller asks more often than its `requests_per_second`",
+                Err(_) => {
+                    "a batch with more questions than the caller's `requests_per_second` never \
+                     passes: ask in smaller ones"
+                }
+            };
+            self.refusals.too_fast.fetch_add(1, Ordering::Relaxed);
+            return Err(status::refused(Code::ResourceExhausted, "CALLER_TOO_FAST", why));
         }
         Ok(admitted)
     }
