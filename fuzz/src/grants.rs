@@ -10,6 +10,7 @@ use keyward::engine::term::principal::Principal;
 use keyward::pdp::Pdp;
 use keyward::pdp::grants::GrantStore;
 use keyward::rpc::grants::Grants;
+use keyward::telemetry::Telemetry;
 use keyward::wire::grants::listed;
 use keyward::wire::proto::request::request;
 use keyward::wire::v1;
@@ -34,7 +35,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let live = Arc::clone(plain.live());
     let store = GrantStore::open(folder.path(), &live).expect("a database");
     let pdp = Arc::new(Pdp::with_grants(live, store));
-    let grants = Grants::new(Arc::clone(&pdp), Arc::new(noon), 50_000);
+    let grants = Grants::new(Arc::clone(&pdp), Arc::new(noon), 50_000, Telemetry::off());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     Service { pdp, grants, runtime: runtime.expect("a runtime"), _folder: folder }
 });

@@ -9,12 +9,15 @@ use super::authorization::Clock;
 use super::freshness::time_left;
 use super::status;
 use super::tokens::resolve;
+use super::told::Told;
 use super::validate::validate;
 use crate::engine::decide::explain;
 use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::Pdp;
 use crate::pdp::what_if::NoDocuments;
+use crate::telemetry::Telemetry;
+use crate::telemetry::call::Method;
 use crate::wire::proto::answer::{Envelope, response};
 use crate::wire::proto::request::request_with;
 use crate::wire::proto::view::View;
@@ -30,14 +33,15 @@ const AT_ONCE: usize = 1;
 pub struct Analysis {
     pdp: Arc<Pdp>,
     clock: Clock,
+    telemetry: Telemetry,
     turns: Arc<Semaphore>,
 }
 
 impl Analysis {
-    /// Answers about what `pdp` holds, at the instants of `clock`.
+    /// Answers about what `pdp` holds, at the instants of `clock`, and tells `telemetry`.
     #[must_use]
-    pub fn new(pdp: Arc<Pdp>, clock: Clock) -> Self {
-        Self { pdp, clock, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub fn new(pdp: Arc<Pdp>, clock: Clock, telemetry: Telemetry) -> Self {
+        Self { pdp, clock, telemetry, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
@@ -47,14 +51,16 @@ impl AnalysisService for Analysis {
         &self,
         call: Request<v1::SimulateAuthorizationRequest>,
     ) -> Result<Response<v1::SimulateAuthorizationResponse>, Status> {
-        self.in_turn(call, simulate).await
+        let told = Told::of(&self.telemetry, Method::SimulateAuthorization, &call);
+        told.end(self.in_turn(call, simulate).await)
     }
 
     async fn validate_policy(
         &self,
         call: Request<v1::ValidatePolicyRequest>,
     ) -> Result<Response<v1::ValidatePolicyResponse>, Status> {
-        self.in_turn(call, validate).await
+        let told = Told::of(&self.telemetry, Method::ValidatePolicy, &call);
+        told.end(self.in_turn(call, validate).await)
     }
 }
 
@@ -64,7 +70,7 @@ impl Analysis {
         &self,
         call: Request<Q>,
         answer: fn(&Pdp, &Q, Timestamp) -> Result<A, Status>,
-    ) -> Result<Response<A>, Status> {
+    ) -> Result<A, Status> {
         let left = time_left(call.metadata())?;
         let message = call.into_inner();
         let (pdp, now, turns) = (Arc::clone(&self.pdp), (self.clock)(), Arc::clone(&self.turns));
@@ -84,11 +90,10 @@ impl Analysis {
                 Status::deadline_exceeded("the analysis did not end before the deadline")
             })?,
         };
-        let answered = ended.map_err(|_| {
+        ended.map_err(|_| {
             tracing::error!("an analysis failed: this is a defect of Keyward");
             status::refused(Code::Internal, "DEFECT", "the analysis failed")
-        })?;
-        answered.map(Response::new)
+        })?
     }
 }
 

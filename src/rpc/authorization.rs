@@ -18,6 +18,7 @@ use super::decision_id;
 use super::freshness::{newest, snapshot, time_left};
 use super::status;
 use super::tokens::resolve;
+use super::told::{begun, code};
 use crate::engine::decide::decision::Answer;
 use crate::engine::decide::explain::Explanation;
 use crate::engine::decide::{decide, explain};
@@ -131,19 +132,19 @@ impl Authorization {
         });
         match written {
             Ok(((), pending)) if pending.is_none() => {
-                self.telemetry.answered(call, 0);
+                self.telemetry.answered(&mut call, 0);
                 Ok(None)
             }
             Ok(((), pending)) => {
                 let telemetry = self.telemetry.clone();
                 Ok(Some(async move {
                     let outcome = settled(pending).await;
-                    telemetry.answered(call, code(&outcome));
+                    telemetry.answered(&mut call, code(&outcome));
                     outcome
                 }))
             }
             Err(status) => {
-                self.telemetry.answered(call, i32::from(status.code()));
+                self.telemetry.answered(&mut call, i32::from(status.code()));
                 Err(status)
             }
         }
@@ -238,11 +239,6 @@ pub(super) async fn settled(pending: Pending) -> Result<(), Status> {
     })
 }
 
-/// The gRPC status code of an outcome.
-fn code<T>(outcome: &Result<T, Status>) -> i32 {
-    outcome.as_ref().map_or_else(|status| i32::from(status.code()), |_| 0)
-}
-
 /// A snapshot that is fresh enough for a request.
 async fn fresh(
     pdp: &Pdp,
@@ -261,7 +257,7 @@ impl AuthorizationService for Authorization {
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
         let mut told = self.call(Method::Authorize, call.metadata());
         let outcome = self.single(&call, &mut told).await;
-        self.telemetry.answered(told, code(&outcome));
+        self.telemetry.answered(&mut told, code(&outcome));
         outcome.map(Response::new)
     }
 
@@ -271,7 +267,7 @@ impl AuthorizationService for Authorization {
     ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
         let mut told = self.call(Method::BatchAuthorize, call.metadata());
         let outcome = self.batch(&call, &mut told).await;
-        self.telemetry.answered(told, code(&outcome));
+        self.telemetry.answered(&mut told, code(&outcome));
         outcome.map(Response::new)
     }
 
@@ -303,7 +299,7 @@ impl AuthorizationService for Authorization {
                     }
                     Err(status) => Err(status),
                 };
-                service.telemetry.answered(told, code(&found));
+                service.telemetry.answered(&mut told, code(&found));
                 Ok(v1::AuthorizeStreamResponse {
                     id: message.id,
                     result: Some(match found {
@@ -321,7 +317,7 @@ impl AuthorizationService for Authorization {
 
 impl Authorization {
     pub(super) fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
-        self.telemetry.call(method, |name| metadata.get(name)?.to_str().ok())
+        begun(&self.telemetry, method, metadata)
     }
 
     async fn single(

@@ -49,19 +49,19 @@ impl Authorization {
         let mut call = self.call(Method::BatchAuthorize, told.0);
         match self.decide_batch(batch, stop_mode, told, &mut call, &mut out) {
             Ok(waiting) if waiting.is_empty() => {
-                self.telemetry.answered(call, 0);
+                self.telemetry.answered(&mut call, 0);
                 Ok(Batched::Now(out))
             }
             Ok(waiting) => {
                 let telemetry = self.telemetry.clone();
                 Ok(Batched::Later(Box::pin(async move {
                     let out = recorded(out, waiting).await;
-                    telemetry.answered(call, 0);
+                    telemetry.answered(&mut call, 0);
                     out
                 })))
             }
             Err(status) => {
-                self.telemetry.answered(call, i32::from(status.code()));
+                self.telemetry.answered(&mut call, i32::from(status.code()));
                 Err(status)
             }
         }

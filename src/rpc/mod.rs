@@ -26,5 +26,6 @@ pub mod server;
 pub mod status;
 pub mod tls;
 mod tokens;
+mod told;
 mod validate;
 mod workers;

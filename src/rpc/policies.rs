@@ -8,9 +8,11 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status as GrpcStatus};
 
 use super::status::refused;
+use super::told::Told;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::reload::Policies;
 use crate::pdp::status::{Contents, MaxStaleness, Origin, State, Status, WhenStale};
+use crate::telemetry::call::Method;
 use crate::telemetry::log::counts::Loss;
 use crate::telemetry::{SinkStatus, Telemetry};
 use crate::wire::simulation::problem;
@@ -137,12 +139,13 @@ fn instant(now: Timestamp) -> prost_types::Timestamp {
 impl PolicyService for PolicySet {
     async fn get_policy_set_status(
         &self,
-        _: Request<v1::GetPolicySetStatusRequest>,
+        call: Request<v1::GetPolicySetStatusRequest>,
     ) -> Result<Response<v1::GetPolicySetStatusResponse>, GrpcStatus> {
+        let told = Told::of(&self.telemetry, Method::GetPolicySetStatus, &call);
         let status = Arc::clone(&self.policies.status().borrow());
         let status = Some(self.status(&status));
         let decision_log = self.telemetry.sinks().into_iter().map(sink).collect();
-        Ok(Response::new(v1::GetPolicySetStatusResponse { status, decision_log }))
+        told.end(Ok(v1::GetPolicySetStatusResponse { status, decision_log }))
     }
 
     type WatchPolicySetStatusStream =
@@ -150,10 +153,13 @@ impl PolicyService for PolicySet {
 
     async fn watch_policy_set_status(
         &self,
-        _: Request<v1::WatchPolicySetStatusRequest>,
+        call: Request<v1::WatchPolicySetStatusRequest>,
     ) -> Result<Response<Self::WatchPolicySetStatusStream>, GrpcStatus> {
         let service = self.clone();
+        // It ends with the stream: the caller gives it up, or the service stops.
+        let watching = Told::of(&self.telemetry, Method::WatchPolicySetStatus, &call);
         let told = WatchStream::new(self.policies.status()).map(move |status| {
+            let _watching = &watching;
             let status = Some(service.status(&status));
             Ok(v1::WatchPolicySetStatusResponse { status })
         });
@@ -162,12 +168,18 @@ impl PolicyService for PolicySet {
 
     async fn reload_policy_set(
         &self,
-        _: Request<v1::ReloadPolicySetRequest>,
+        call: Request<v1::ReloadPolicySetRequest>,
     ) -> Result<Response<v1::ReloadPolicySetResponse>, GrpcStatus> {
+        let told = Told::of(&self.telemetry, Method::ReloadPolicySet, &call);
+        told.end(self.reloaded().await)
+    }
+}
+
+impl PolicySet {
+    async fn reloaded(&self) -> Result<v1::ReloadPolicySetResponse, GrpcStatus> {
         let status = self.policies.reload().await.map_err(|error| {
             refused(Code::FailedPrecondition, "NOT_FOLLOWED", error.to_string())
         })?;
-        let status = Some(self.status(&status));
-        Ok(Response::new(v1::ReloadPolicySetResponse { status }))
+        Ok(v1::ReloadPolicySetResponse { status: Some(self.status(&status)) })
     }
 }

@@ -155,8 +155,17 @@ pub async fn serve(
         services.telemetry.clone(),
     );
     let gate = services.gate;
-    let analysis = Analysis::new(Arc::clone(&services.pdp), Arc::clone(&services.clock));
-    let grants = Grants::new(services.pdp, services.clock, services.grants_per_key);
+    let analysis = Analysis::new(
+        Arc::clone(&services.pdp),
+        Arc::clone(&services.clock),
+        services.telemetry.clone(),
+    );
+    let grants = Grants::new(
+        services.pdp,
+        services.clock,
+        services.grants_per_key,
+        services.telemetry.clone(),
+    );
     let grants_of_callers = GrantServiceServer::new(grants.clone().behind(Arc::clone(&gate)));
     let mut data = Routes::builder();
     // Grants are for the few: reflection does not show them.

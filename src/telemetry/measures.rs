@@ -94,7 +94,7 @@ impl Measures {
                 Kind::Histogram,
                 "rpc.server.call.duration",
                 "s",
-                "Calls of authorization methods; each message of a stream counts as a call.",
+                "Calls; each message of an authorization stream counts as a call.",
                 durations(&self.calls, |index| {
                     let method = Method::ALL.get(index / CODES.len())?;
                     let code = CODES.get(index % CODES.len())?;

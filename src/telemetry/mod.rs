@@ -13,6 +13,7 @@ pub mod observed;
 pub mod otlp;
 pub mod policy;
 mod random;
+pub mod recorded;
 pub mod trace;
 
 use std::sync::{Arc, OnceLock};
@@ -23,16 +24,18 @@ use tokio::sync::mpsc;
 use self::call::{Call, Method, Timer};
 use self::log::counts::Loss;
 use self::log::settings::Settings as LogSettings;
-use self::log::{About, DecisionLog, Pending};
+use self::log::{DecisionLog, Pending};
 use self::measures::Measures;
 use self::metrics::Family;
 use self::observed::{Observed, Quantity};
 use self::otlp::settings::OtlpSettings;
 use self::otlp::{Export, Exported, Work};
 use self::policy::{PolicyFacts, PolicySource};
+use self::recorded::Intent;
 use self::trace::{Always, Parent, Traces};
 use crate::engine::decide::explain::Explanation;
-use crate::wire::record::{Decided, Origin, action_name, record};
+use crate::wire::record::Decided;
+use crate::wire::record::change::GrantChange;
 
 /// What is told outside.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +136,7 @@ impl Telemetry {
 
     /// A call has come. `header` gives the values of its headers.
     pub fn call<'h>(&self, method: Method, header: impl Fn(&str) -> Option<&'h str>) -> Call {
-        let mut call =
-            Call { method, started: self.timer(), parent: None, span: None, caller: None };
+        let mut call = Call::new(method, self.timer());
         if let Some(inner) = &self.0 {
             if inner.propagate {
                 call.parent = Parent::read(header);
@@ -178,18 +180,34 @@ impl Telemetry {
             None => None,
         };
         match &inner.log {
-            Some(log) => logged(log, call, traced, decided),
+            Some(log) => recorded::decision(log, call, traced, decided),
+            None => Pending::none(),
+        }
+    }
+
+    /// What was decided allows a change of the grants, which is about to be made. What is given back
+    /// is for its record.
+    #[must_use]
+    pub fn intended(&self, call: &Call, decided: &Decided<'_>) -> Option<Intent> {
+        recorded::intent(self.0.as_ref()?.log.as_ref()?, call, decided)
+    }
+
+    /// The change was made, and is about to be answered. The answer waits for what is given back.
+    pub fn changed(&self, intent: Option<Intent>, change: &GrantChange<'_>) -> Pending {
+        let log = self.0.as_ref().and_then(|inner| inner.log.as_ref());
+        match log.zip(intent) {
+            Some((log, intent)) => recorded::change(log, intent, change),
             None => Pending::none(),
         }
     }
 
     /// The call is answered, with a gRPC status code.
-    pub fn answered(&self, call: Call, code: i32) {
+    pub fn answered(&self, call: &mut Call, code: i32) {
         let Some(inner) = &self.0 else { return };
         if let Some(measures) = &inner.measures {
-            measures.answered(&call, code);
+            measures.answered(call, code);
         }
-        if let Some(span) = call.span {
+        if let Some(span) = call.span.take() {
             trace::end(span, code);
         }
     }
@@ -268,9 +286,6 @@ fn lost(counts: &log::counts::Counts) -> Vec<(Loss, u64)> {
     lost.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Longer records are written without the parameters of the request.
-const LONGEST_RECORD: usize = 1024 * 1024;
-
 /// Says in the span of a call, or in one of its own, what was decided. Gives the span's numbers
 /// back.
 fn traced(
@@ -284,7 +299,7 @@ fn traced(
         return None;
     }
     let parent = call.parent.as_ref();
-    if call.method == Method::BatchAuthorize {
+    if call.method == Method::BatchAuthorize || call.described {
         let ago = started.until(clock::instant());
         let mut span = traces.item(call.span.as_ref(), parent, call.method, ago);
         trace::describe(&mut span, decided, explanation);
@@ -294,42 +309,8 @@ fn traced(
     let ago = call.started.until(clock::instant());
     let span = call.span.get_or_insert_with(|| traces.server(call.method, parent, ago));
     trace::describe(span, decided, explanation);
+    call.described = true;
     Some(trace::numbers(span))
-}
-
-/// Gives the record of a decision to the log, if it is one that is recorded. Without a span it
-/// carries the numbers of the caller's.
-fn logged(
-    log: &DecisionLog,
-    call: &Call,
-    traced: Option<(u128, u64)>,
-    decided: &Decided<'_>,
-) -> Pending {
-    let settings = &log.settings;
-    let verdict = decided.answer.verdict();
-    let action = action_name(decided.request.asked);
-    if !settings.filter.admits(verdict, action, random::unit) {
-        return Pending::none();
-    }
-    let parent = call.parent.as_ref().map(|parent| (parent.trace, parent.span));
-    let numbers = traced.or(parent);
-    let ids = numbers.map(|(trace, span)| (format!("{trace:032x}"), format!("{span:016x}")));
-    let mut origin = Origin {
-        method: call.method.name(),
-        caller: call.caller.as_deref(),
-        trace: ids.as_ref().map(|(trace, span)| (&**trace, &**span)),
-        sample_ratio: settings.filter.ratio(verdict),
-        ..Origin::default()
-    };
-    let mut body = record(decided, &origin, &settings.masks);
-    if body.len() > LONGEST_RECORD {
-        origin.shortened = true;
-        body = record(decided, &origin, &settings.masks);
-    }
-    let time = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
-    let decided = Some((verdict, action, decided.answer.reason_code()));
-    let (trace, span) = numbers.unwrap_or_default();
-    log.offer(body, About { time, trace, span, sampled: traced.is_some(), decided })
 }
 
 /// Waits for a thread to end, but not for ever.

@@ -3,6 +3,7 @@
 //! Source: AWS CloudTrail User Guide, "CloudTrail record contents"; AWS KMS Developer Guide, "Logging
 //! AWS KMS API calls with AWS CloudTrail".
 
+pub mod change;
 pub mod control;
 mod identity;
 pub mod mask;

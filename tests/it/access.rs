@@ -46,7 +46,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -60,7 +60,7 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    fn server(&self) -> (String, String) {
+    pub(crate) fn server(&self) -> (String, String) {
         let address = SanType::IpAddress("127.0.0.1".parse().expect("an address"));
         self.issue(address, ExtendedKeyUsagePurpose::ServerAuth)
     }

@@ -31,6 +31,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::ServerTlsConfig;
 use tonic::{Request, Response, Status};
 
 use crate::doors::parsed;
@@ -42,6 +43,9 @@ pub(crate) struct Taken {
     pub(crate) records: Vec<LogRecord>,
     /// The metrics of the last export.
     pub(crate) metrics: Vec<Metric>,
+    /// For each signal how its last message was compressed, and whether a client certificate came
+    /// with it.
+    pub(crate) came: HashMap<&'static str, (Option<String>, bool)>,
 }
 
 /// A collector.
@@ -49,6 +53,7 @@ pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
     taken: Arc<Mutex<Taken>>,
     gate: watch::Sender<bool>,
+    tls: Option<ServerTlsConfig>,
     runtime: Option<Runtime>,
 }
 
@@ -60,6 +65,13 @@ struct Service {
 }
 
 impl Service {
+    fn came<T>(&self, signal: &'static str, call: &Request<T>) {
+        let encoding = call.metadata().get("grpc-encoding");
+        let encoding = encoding.and_then(|name| name.to_str().ok()).map(str::to_owned);
+        let certified = call.peer_certs().is_some_and(|certificates| !certificates.is_empty());
+        self.taken.lock().expect("taken").came.insert(signal, (encoding, certified));
+    }
+
     async fn answer<T: Default>(&self) -> Result<Response<T>, Status> {
         let mut gate = self.gate.clone();
         gate.wait_for(|open| *open).await.map_err(|_| Status::unavailable("gone"))?;
@@ -73,6 +85,7 @@ impl TraceService for Service {
         &self,
         call: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.came("traces", &call);
         let spans = call.into_inner().resource_spans.into_iter().flat_map(|r| r.scope_spans);
         self.taken.lock().expect("taken").spans.extend(spans.flat_map(|scope| scope.spans));
         self.answer().await
@@ -85,6 +98,7 @@ impl LogsService for Service {
         &self,
         call: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        self.came("logs", &call);
         let logs = call.into_inner().resource_logs.into_iter().flat_map(|r| r.scope_logs);
         self.taken.lock().expect("taken").records.extend(logs.flat_map(|scope| scope.log_records));
         self.answer().await
@@ -97,6 +111,7 @@ impl MetricsService for Service {
         &self,
         call: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.came("metrics", &call);
         let metrics = call.into_inner().resource_metrics.into_iter().flat_map(|r| r.scope_metrics);
         self.taken.lock().expect("taken").metrics =
             metrics.flat_map(|scope| scope.metrics).collect();
@@ -112,12 +127,20 @@ impl Collector {
         collector
     }
 
+    /// One that speaks TLS.
+    pub(crate) fn start_with(tls: ServerTlsConfig) -> Self {
+        let mut collector = Self::absent();
+        collector.tls = Some(tls);
+        collector.come_back();
+        collector
+    }
+
     /// One that is not there yet.
     pub(crate) fn absent() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let gate = watch::Sender::new(true);
-        Self { address, taken: Arc::default(), gate, runtime: None }
+        Self { address, taken: Arc::default(), gate, tls: None, runtime: None }
     }
 
     /// It answers nothing until it is told to again.
@@ -153,14 +176,19 @@ impl Collector {
             bound.expect("the port")
         };
         drop(socket);
+        let mut server = tonic::transport::Server::builder();
+        if let Some(tls) = &self.tls {
+            server = server.tls_config(tls.clone()).expect("a certificate");
+        }
+        let gzip = CompressionEncoding::Gzip;
         runtime.spawn(
-            tonic::transport::Server::builder()
-                .add_service(TraceServiceServer::new(service.clone()))
-                .add_service(MetricsServiceServer::new(service.clone()))
+            server
+                .add_service(TraceServiceServer::new(service.clone()).accept_compressed(gzip))
+                .add_service(MetricsServiceServer::new(service.clone()).accept_compressed(gzip))
                 .add_service(
                     LogsServiceServer::new(service)
                         .max_decoding_message_size(64 * 1024 * 1024)
-                        .accept_compressed(CompressionEncoding::Gzip),
+                        .accept_compressed(gzip),
                 )
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );

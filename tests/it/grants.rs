@@ -15,13 +15,14 @@ use tonic_types::StatusExt as _;
 use crate::doors::{parsed, text};
 use crate::served::{Served, run};
 
-const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub(crate) const KEY: &str =
+    "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const REPORTS: &str = "arn:aws:kms:us-west-2:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
-const SERVICE: &str = "arn:aws:sts::111122223333:assumed-role/OrdersService/i-0abc";
-const WORKER: &str = "arn:aws:sts::111122223333:assumed-role/OrdersWorker/w-1";
+pub(crate) const SERVICE: &str = "arn:aws:sts::111122223333:assumed-role/OrdersService/i-0abc";
+pub(crate) const WORKER: &str = "arn:aws:sts::111122223333:assumed-role/OrdersWorker/w-1";
 const WORKER_ROLE: &str = "arn:aws:iam::111122223333:role/OrdersWorker";
 
-fn data_dir() -> tempfile::TempDir {
+pub(crate) fn data_dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -41,11 +42,11 @@ fn grpcurl(folder: &Path, method: &str, data: &Value) -> Result<Value, String> {
     }
 }
 
-fn caller(arn: &str) -> Value {
+pub(crate) fn caller(arn: &str) -> Value {
     json!({"arn": arn})
 }
 
-fn creation(name: &str) -> Value {
+pub(crate) fn creation(name: &str) -> Value {
     json!({"caller": caller(SERVICE), "keyId": KEY, "granteePrincipal": WORKER_ROLE,
         "retiringPrincipal": WORKER_ROLE, "operations": ["Decrypt", "RetireGrant"], "name": name,
         "constraints": {"encryptionContextSubset": {"tenant": "77"}}})
@@ -85,7 +86,7 @@ fn a_grant_is_created_used_listed_and_retired_with_grpcurl_alone() {
     served.stop();
 }
 
-async fn channel(folder: &Path) -> Channel {
+pub(crate) async fn channel(folder: &Path) -> Channel {
     let path = folder.join("admin.sock");
     let dial = tower::service_fn(move |_| {
         let path = path.clone();
@@ -94,7 +95,7 @@ async fn channel(folder: &Path) -> Channel {
     Endpoint::from_static("http://keyward").connect_with_connector(dial).await.expect("a socket")
 }
 
-fn from_json<M: prost::Message + Default>(name: &str, json: &Value) -> M {
+pub(crate) fn from_json<M: prost::Message + Default>(name: &str, json: &Value) -> M {
     keyward::wire::proto::json::read(name, &json.to_string()).expect("a message")
 }
 

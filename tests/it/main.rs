@@ -13,6 +13,7 @@ mod decision_log;
 mod decision_log_faults;
 mod signals;
 mod telemetry;
+mod told;
 
 mod access;
 mod aws_policies;

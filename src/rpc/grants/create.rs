@@ -11,8 +11,9 @@ use crate::engine::snapshot::{Key, Snapshot};
 use crate::engine::term::principal::Principal;
 use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
-use crate::pdp::grants::{Change, ChangeError, Effect, GrantStore, StoredGrant};
+use crate::pdp::grants::{Change, ChangeError, GrantStore, StoredGrant};
 use crate::rpc::refusal;
+use crate::telemetry::call::Call;
 use crate::wire::grants::{Call as _, Creation, entry, parameters};
 use crate::wire::proto::parameters::is_principal;
 use crate::wire::v1;
@@ -22,6 +23,7 @@ impl Grants {
         &self,
         wanted: &v1::CreateGrantRequest,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<v1::CreateGrantResponse, Status> {
         let store = self.store()?;
         check_form(wanted)?;
@@ -29,28 +31,28 @@ impl Grants {
             key_id: wanted.key_id.clone(),
             grant_tokens: wanted.grant_tokens.clone(),
             parameters: Some(parameters(wanted)),
+            dry_run: wanted.dry_run,
             ..wanted.question()
         };
         for _ in 0..ATTEMPTS {
             let snapshot = self.newest(&question, left).await?;
             let now = (self.clock)();
-            let authorized = self.authorize(&snapshot, &question, now)?;
+            let mut authorized = self.authorize(&snapshot, &question, now, call).await?;
             let key = authorized.key()?;
             check_operations(wanted, key)?;
             if wanted.dry_run {
                 self.check_room(&snapshot, key)?;
-                // Refused as a dry run, now that all else is right.
-                let dry = v1::AuthorizeRequest { dry_run: true, ..question.clone() };
-                self.authorize(&snapshot, &dry, now)?;
+            }
+            if let Some(refused) = authorized.dry_run.take() {
+                return Err(refused);
             }
             let change = self.creation(&snapshot, wanted, &authorized, now)?;
-            let Some(applied) = self.make(change, &snapshot).await? else { continue };
-            let (Effect::Created(grant) | Effect::Existing(grant) | Effect::Removed(grant)) =
-                &applied.effect;
+            let intent = authorized.intent.take();
+            let Some(made) = self.make(change, &snapshot, intent).await? else { continue };
             return Ok(v1::CreateGrantResponse {
-                grant_token: mint(store, &grant.id)?,
-                grant_id: grant.id.to_string(),
-                consistency_token: self.pdp.consistency_token_at(applied.sequence),
+                grant_token: mint(store, &made.grant_id)?,
+                grant_id: made.grant_id,
+                consistency_token: made.consistency_token,
             });
         }
         Err(overtaken())

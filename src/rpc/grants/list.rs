@@ -14,6 +14,7 @@ use crate::engine::term::principal::is_service;
 use crate::engine::term::request::InvalidRequest;
 use crate::rpc::pages::Page;
 use crate::rpc::{freshness, refusal};
+use crate::telemetry::call::Call;
 use crate::wire::grants::{Call as _, listed};
 use crate::wire::v1;
 
@@ -22,6 +23,7 @@ impl Grants {
         &self,
         wanted: &v1::ListGrantsRequest,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<v1::ListGrantsResponse, Status> {
         let question = v1::AuthorizeRequest { key_id: wanted.key_id.clone(), ..wanted.question() };
         let page = Page::read(wanted.limit, &wanted.marker)?;
@@ -33,7 +35,7 @@ impl Grants {
         let grantee = grantee.as_ref().map(GranteeRef::of);
         let consistency = question.consistency.as_ref();
         let snapshot = freshness::snapshot(&self.pdp, consistency, false, left).await?;
-        let authorized = self.authorize(&snapshot, &question, (self.clock)())?;
+        let authorized = self.authorize(&snapshot, &question, (self.clock)(), call).await?;
         let key_arn = &*authorized.key()?.arn;
         let fits = |grant: &Grant| {
             *grant.key_arn == *key_arn
@@ -64,6 +66,7 @@ impl Grants {
         &self,
         wanted: &v1::ListRetirableGrantsRequest,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<v1::ListRetirableGrantsResponse, Status> {
         let page = Page::read(wanted.limit, &wanted.marker)?;
         let retiring = principal(
@@ -80,7 +83,7 @@ impl Grants {
         };
         let consistency = question.consistency.as_ref();
         let snapshot = freshness::snapshot(&self.pdp, consistency, false, left).await?;
-        self.authorize(&snapshot, &question, (self.clock)())?;
+        self.authorize(&snapshot, &question, (self.clock)(), call).await?;
         let caller = question.principal.as_ref().map_or("", |caller| &caller.arn);
         if let PrincipalPattern::Service(name) = &retiring
             && **name != *caller

@@ -10,6 +10,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::term::request::InvalidRequest;
 use crate::pdp::grants::Change;
 use crate::rpc::{refusal, status};
+use crate::telemetry::call::Call;
 use crate::wire::grants::Call as _;
 use crate::wire::v1;
 
@@ -18,6 +19,7 @@ impl Grants {
         &self,
         wanted: &v1::RetireGrantRequest,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<v1::RetireGrantResponse, Status> {
         let by_token = !wanted.grant_token.is_empty();
         let by_id = !wanted.grant_id.is_empty() || !wanted.key_id.is_empty();
@@ -42,9 +44,9 @@ impl Grants {
             (wanted.key_id.clone(), wanted.grant_id.clone())
         };
         question.key_id = key_id;
-        question.parameters =
-            Some(v1::Parameters { grant_id: grant_id.clone(), ..v1::Parameters::default() });
-        let consistency_token = self.remove(&question, &grant_id, wanted.dry_run, left).await?;
+        question.parameters = Some(naming(&grant_id));
+        question.dry_run = wanted.dry_run;
+        let consistency_token = self.remove(&question, &grant_id, left, call).await?;
         Ok(v1::RetireGrantResponse { consistency_token })
     }
 
@@ -52,13 +54,18 @@ impl Grants {
         &self,
         wanted: &v1::RevokeGrantRequest,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<v1::RevokeGrantResponse, Status> {
         if wanted.grant_id.is_empty() {
             return Err(missing("grant_id", "name the grant"));
         }
-        let question = v1::AuthorizeRequest { key_id: wanted.key_id.clone(), ..wanted.question() };
-        let consistency_token =
-            self.remove(&question, &wanted.grant_id, wanted.dry_run, left).await?;
+        let question = v1::AuthorizeRequest {
+            key_id: wanted.key_id.clone(),
+            parameters: Some(naming(&wanted.grant_id)),
+            dry_run: wanted.dry_run,
+            ..wanted.question()
+        };
+        let consistency_token = self.remove(&question, &wanted.grant_id, left, call).await?;
         Ok(v1::RevokeGrantResponse { consistency_token })
     }
 
@@ -67,23 +74,22 @@ impl Grants {
         &self,
         question: &v1::AuthorizeRequest,
         id: &str,
-        dry_run: bool,
         left: Option<Duration>,
+        call: &mut Call,
     ) -> Result<String, Status> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.newest(question, left).await?;
             let now = (self.clock)();
-            let authorized = self.authorize(&snapshot, question, now)?;
+            let mut authorized = self.authorize(&snapshot, question, now, call).await?;
             let key_arn = &authorized.key()?.arn;
             check_live(&snapshot, key_arn, id)?;
-            if dry_run {
-                // Refused as a dry run, now that all else is right.
-                let dry = v1::AuthorizeRequest { dry_run, ..question.clone() };
-                self.authorize(&snapshot, &dry, now)?;
+            if let Some(refused) = authorized.dry_run.take() {
+                return Err(refused);
             }
             let change = Change::Remove { key_arn: (&**key_arn).into(), id: id.into() };
-            if let Some(applied) = self.make(change, &snapshot).await? {
-                return Ok(self.pdp.consistency_token_at(applied.sequence));
+            let intent = authorized.intent.take();
+            if let Some(made) = self.make(change, &snapshot, intent).await? {
+                return Ok(made.consistency_token);
             }
         }
         Err(overtaken())
@@ -118,6 +124,11 @@ impl Grants {
             None => Err(gone()),
         }
     }
+}
+
+/// The parameters that name a grant.
+fn naming(grant_id: &str) -> v1::Parameters {
+    v1::Parameters { grant_id: grant_id.to_owned(), ..v1::Parameters::default() }
 }
 
 /// A grant that the API can remove: of the database, not of a document.

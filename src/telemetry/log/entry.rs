@@ -28,6 +28,8 @@ pub(in crate::telemetry) struct About {
     pub(in crate::telemetry) span: u64,
     /// Whether the span is exported.
     pub(in crate::telemetry) sampled: bool,
+    /// Whether it is about a change that the decision allowed, not about the decision.
+    pub(in crate::telemetry) change: bool,
     /// The decision; `None` for records of the log about itself.
     pub(in crate::telemetry) decided: Option<(Verdict, &'static str, Reason)>,
 }

@@ -99,9 +99,15 @@ impl Filter {
     /// Whether a decision is recorded. `draw` is a number from 0 to 1; denials do not depend on it.
     #[must_use]
     pub fn admits(&self, verdict: Verdict, action: &str, draw: impl FnOnce() -> f64) -> bool {
+        self.admits_changes(verdict, action)
+            && (verdict != Verdict::Allowed || self.allows >= 1.0 || draw() < self.allows)
+    }
+
+    /// Whether a change that such a decision allowed is recorded: sampling spares it.
+    #[must_use]
+    pub fn admits_changes(&self, verdict: Verdict, action: &str) -> bool {
         (self.decisions.is_empty() || self.decisions.contains(&verdict))
             && (self.actions.is_empty() || self.actions.contains(&action))
-            && (verdict != Verdict::Allowed || self.allows >= 1.0 || draw() < self.allows)
     }
 
     /// The share of allows, where it is not all.
@@ -122,6 +128,7 @@ mod tests {
         assert!(all.admits(Verdict::Allowed, "kms:Decrypt", || 0.99));
         let none = Filter { allows: 0.0, ..Filter::default() };
         assert!(!none.admits(Verdict::Allowed, "kms:Decrypt", || 0.0));
+        assert!(none.admits_changes(Verdict::Allowed, "kms:CreateGrant"));
         for denial in [Verdict::ImplicitDeny, Verdict::ExplicitDeny, Verdict::KeyState] {
             assert!(none.admits(denial, "kms:Decrypt", || 0.99));
         }
@@ -133,5 +140,6 @@ mod tests {
         assert!(some.admits(Verdict::ExplicitDeny, "kms:Decrypt", || 0.0));
         assert!(!some.admits(Verdict::ImplicitDeny, "kms:Decrypt", || 0.0));
         assert!(!some.admits(Verdict::ExplicitDeny, "kms:Encrypt", || 0.0));
+        assert!(!some.admits_changes(Verdict::Allowed, "kms:CreateGrant"));
     }
 }

@@ -195,7 +195,7 @@ fn encode(entry: &Entry, out: &mut Vec<u8>) {
     out.extend_from_slice(&about.time.to_le_bytes());
     out.extend_from_slice(&about.trace.to_le_bytes());
     out.extend_from_slice(&about.span.to_le_bytes());
-    out.push(u8::from(about.sampled));
+    out.push(u8::from(about.sampled) | u8::from(about.change) << 1);
     let decided = about.decided.map(|(verdict, action, reason)| {
         let index = Action::from_name(action).map_or(RE_ENCRYPT, |action| action as u8);
         [verdict as u8, index, reason as u8]
@@ -230,7 +230,8 @@ fn decode(reader: &mut impl io::Read) -> io::Result<Option<Entry>> {
     let mut number = |bytes: usize| u64::try_from(take(bytes)).unwrap_or(0);
     let time = number(8);
     let trace = u128::from(number(8)) | u128::from(number(8)) << 64;
-    let (span, sampled) = (number(8), number(1) != 0);
+    let (span, flags) = (number(8), number(1));
+    let (sampled, change) = (flags & 1 != 0, flags & 2 != 0);
     let (verdict, action, reason) = (number(1), number(1), number(1));
     let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let decided = VERDICTS.get(index(verdict)).zip(Reason::ALL.get(index(reason)));
@@ -245,7 +246,7 @@ fn decode(reader: &mut impl io::Read) -> io::Result<Option<Entry>> {
     if !filled(reader, &mut body)? {
         return Ok(None);
     }
-    let about = About { time, trace, span, sampled, decided };
+    let about = About { time, trace, span, sampled, change, decided };
     Ok(Some(Entry { body: body.into(), about, waiter: None }))
 }
 
@@ -268,6 +269,7 @@ mod tests {
             trace: u128::MAX - 5,
             span: 9,
             sampled: true,
+            change: true,
             decided: Some((Verdict::ExplicitDeny, "kms:ReEncrypt", Reason::Scp)),
         };
         Entry { body: text.as_bytes().into(), about, waiter: None }

@@ -64,7 +64,11 @@ fn record(line: &[u8], about: &About, observed: u64) -> LogRecord {
         ],
         None => Vec::new(),
     };
-    let event = if about.decided.is_some() { "keyward.decision" } else { "keyward.decision_log" };
+    let event = match about.decided {
+        Some(_) if about.change => "keyward.grant_change",
+        Some(_) => "keyward.decision",
+        None => "keyward.decision_log",
+    };
     LogRecord {
         time_unix_nano: about.time,
         observed_time_unix_nano: observed,
