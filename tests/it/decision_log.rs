@@ -171,12 +171,21 @@ async fn the_head_that_the_status_tells_is_the_one_that_the_log_has_to_reach() {
     let path = folder.path().join("decisions.jsonl");
     let socket = folder.path().join("admin.sock");
     let admin = format!("unix:{}", socket.display());
-    let mode = ["--decision-log-mode", "durable=30s", "--admin-listen", &admin];
+    let mode = [
+        "--decision-log-mode",
+        "durable=30s",
+        "--admin-listen",
+        &admin,
+        "--http-listen",
+        "127.0.0.1:0",
+    ];
     let served =
         Served::start("127.0.0.1:0", &[&["--decision-log", &sink(&path)], &mode[..]].concat());
     let answers = ask(&served.address, [question("42"), question("43")]).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let told = status(&socket);
+    let sequence = served.metric("keyward_decision_log_head_sequence", "file");
+    let digits = served.metric("keyward_decision_log_head_hash", "file");
     // Killed, so that nothing is written after it.
     served.kill();
     let [told] = told.as_slice() else { panic!("one sink: {told:?}") };
@@ -186,12 +195,16 @@ async fn the_head_that_the_status_tells_is_the_one_that_the_log_has_to_reach() {
         (&"file".into(), &"2".into(), None)
     );
     let head = told["head"].as_str().expect("a head");
+    let measured = format!("{sequence}:{digits:013x}");
+    assert!(head.starts_with(&measured), "the status says {head}, the metric {measured}");
     let file = path.to_str().expect("UTF-8");
     assert_eq!(verify(&["--head", head, file]).0, Some(0));
+    assert_eq!(verify(&["--head", &measured, file]).0, Some(0));
     let lines = fs::read_to_string(&path).expect("a log");
     let shorter: Vec<&str> = lines.lines().collect();
     fs::write(&path, shorter[..shorter.len() - 1].join("\n") + "\n").expect("a log");
     assert_eq!(verify(&["--head", head, file]).0, Some(1));
+    assert_eq!(verify(&["--head", &measured, file]).0, Some(1));
     // Without a log there is nothing to tell.
     fs::remove_file(&socket).expect("a socket that a killed process left");
     let silent = Served::start("127.0.0.1:0", &["--admin-listen", &admin]);

@@ -51,36 +51,109 @@ fn questions(count: usize) -> Vec<v1::AuthorizeRequest> {
     (0..count).map(|number| question(if number % 3 == 0 { "42" } else { "43" })).collect()
 }
 
-/// `keyward` where the folder is a disk of its own, of so many KiB.
-fn on_disk(folder: &Path, kibibytes: u32) -> Command {
-    let mut command = Command::new("unshare");
-    let mount = format!("mount -t tmpfs -o size={kibibytes}k tmpfs '{}'", folder.display());
-    command.args(["-rm", "sh", "-c", &format!("{mount} && exec \"$@\""), "sh"]);
-    command.arg(fs::canonicalize(env!("CARGO_BIN_EXE_keyward")).expect("the binary"));
-    command
+/// How the disk of the log becomes full.
+#[derive(Clone, Copy, Debug)]
+enum Disk {
+    /// The process may not write files further than they are: the same everywhere.
+    Limited,
+    /// The folder is a small disk of its own: only where one may mount.
+    Small,
 }
 
-/// Whether this system lets one have disks of one's own.
-fn can_mount() -> bool {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());
-    Command::new("unshare").args(["-rm", "sh", "-c", &mount]).status().is_ok_and(|s| s.success())
+impl Disk {
+    /// Those that this system has; the first it always has.
+    fn all() -> Vec<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());
+        let mounted = Command::new("unshare").args(["-rm", "sh", "-c", &mount]).status();
+        let small = mounted.is_ok_and(|status| status.success()).then_some(Self::Small);
+        [Self::Limited].into_iter().chain(small).collect()
+    }
+
+    /// Questions before the disk is full. Where it is a limit of every file, what waits elsewhere
+    /// has to be shorter than the log.
+    fn before(self) -> usize {
+        match self {
+            Self::Limited => 600,
+            Self::Small => 10,
+        }
+    }
+
+    fn start(self, log: &Log) -> Served {
+        let script = match self {
+            // Without the trap the signal would end the process.
+            Self::Limited => "trap '' XFSZ && exec \"$@\"".to_owned(),
+            Self::Small => {
+                let folder = log.disk().display().to_string();
+                format!("mount -t tmpfs -o size=512k tmpfs '{folder}' && exec \"$@\"")
+            }
+        };
+        let mut command = match self {
+            Self::Limited => Command::new("sh"),
+            Self::Small => {
+                let mut command = Command::new("unshare");
+                command.args(["-rm", "sh"]);
+                command
+            }
+        };
+        command.args(["-c", &script, "sh"]);
+        command.arg(fs::canonicalize(env!("CARGO_BIN_EXE_keyward")).expect("the binary"));
+        Served::start_by(command, ANY, &log.args())
+    }
+
+    fn fill(self, served: &Served, log: &Log) {
+        match self {
+            Self::Limited => {
+                // In the middle of the next record.
+                let size = fs::metadata(&log.path).expect("the log").len() + 700;
+                limit(served, &format!("{size}:unlimited"));
+            }
+            Self::Small => {
+                let ballast = self.seen_by(served, &log.disk()).join("ballast");
+                let _as_much_as_fits = fs::write(&ballast, vec![1; 600 * 1024]);
+            }
+        }
+    }
+
+    fn make_room(self, served: &Served, log: &Log) {
+        match self {
+            Self::Limited => limit(served, "unlimited:unlimited"),
+            Self::Small => {
+                let ballast = self.seen_by(served, &log.disk()).join("ballast");
+                fs::remove_file(&ballast).expect("a file");
+            }
+        }
+    }
+
+    /// A path as the process sees it.
+    fn seen_by(self, served: &Served, path: &Path) -> PathBuf {
+        match self {
+            Self::Limited => path.to_owned(),
+            Self::Small => {
+                let root = format!("/proc/{}/root", served.process.id());
+                Path::new(&root).join(path.strip_prefix("/").expect("a whole path"))
+            }
+        }
+    }
 }
 
-/// A path as the process sees it.
-fn seen_by(served: &Served, path: &Path) -> PathBuf {
-    let root = format!("/proc/{}/root", served.process.id());
-    Path::new(&root).join(path.strip_prefix("/").expect("a whole path"))
+/// The most bytes that a file of the process may have.
+fn limit(served: &Served, bytes: &str) {
+    let pid = served.process.id().to_string();
+    let limit = format!("--fsize={bytes}");
+    let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+    assert!(set.expect("prlimit of util-linux").success(), "{limit}");
 }
 
 struct Log {
+    mode: &'static str,
     folder: tempfile::TempDir,
     path: PathBuf,
     args: Vec<String>,
 }
 
 impl Log {
-    fn new(mode: &str) -> Self {
+    fn new(mode: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("disk/log/decisions.jsonl");
         fs::create_dir(folder.path().join("disk")).expect("a folder");
@@ -98,7 +171,7 @@ impl Log {
             ANY,
         ];
         let args = args.map(str::to_owned).to_vec();
-        Self { folder, path, args }
+        Self { mode, folder, path, args }
     }
 
     fn args(&self) -> Vec<&str> {
@@ -116,20 +189,25 @@ impl Log {
 
 const WRITTEN: &str = "keyward_decision_log_written_total";
 const DROPPED: &str = "keyward_decision_log_dropped_total";
+const SPILLED: &str = "keyward_decision_log_spilled";
 
 /// Fills the disk of the log, asks, makes room, and asks again.
-async fn full_disk(log: &Log) -> (Vec<Value>, Answers) {
-    let served = Served::start_by(on_disk(&log.disk(), 512), ANY, &log.args());
-    let mut answers = ask(&served.address, questions(10)).await;
-    let ballast = seen_by(&served, &log.disk()).join("ballast");
-    let _as_much_as_fits = fs::write(&ballast, vec![1; 600 * 1024]);
+async fn full_disk(log: &Log, disk: Disk) -> (Vec<Value>, Answers) {
+    let served = disk.start(log);
+    let mut answers = ask(&served.address, questions(disk.before())).await;
+    served
+        .wait_until("all is written", |served| served.metric(WRITTEN, "") == answers.len() as u64);
+    disk.fill(&served, log);
     answers.extend(ask(&served.address, questions(200)).await);
-    fs::remove_file(&ballast).expect("a file");
+    if log.mode == "spill" {
+        served.wait_until("records wait elsewhere", |served| served.metric(SPILLED, "") > 0);
+    }
+    disk.make_room(&served, log);
     answers.extend(ask(&served.address, questions(10)).await);
     let given = answered(&answers).len() as u64;
     served.wait_until("every record is written or lost", |served| {
         served.metric(WRITTEN, "") + served.metric(DROPPED, "") >= given
-            && served.metric("keyward_decision_log_spilled", "") == 0
+            && served.metric(SPILLED, "") == 0
     });
     // The next record tells what was lost.
     answers.extend(ask(&served.address, questions(1)).await);
@@ -142,9 +220,9 @@ async fn full_disk(log: &Log) -> (Vec<Value>, Answers) {
     let lost = lost.map(|loss| loss["records"].as_str().and_then(|it| it.parse::<u64>().ok()));
     let lost: Option<u64> = lost.sum();
     assert_eq!(lost, Some(served.metric(DROPPED, "")), "{told:?}");
-    let records = records(&seen_by(&served, &log.path));
+    let records = records(&disk.seen_by(&served, &log.path));
     let copy = log.folder.path().join("copy.jsonl");
-    fs::copy(seen_by(&served, &log.path), &copy).expect("a copy");
+    fs::copy(disk.seen_by(&served, &log.path), &copy).expect("a copy");
     assert_eq!(verify(&[copy.to_str().expect("UTF-8")]).0, Some(0));
     served.stop();
     (records, answers)
@@ -152,38 +230,35 @@ async fn full_disk(log: &Log) -> (Vec<Value>, Answers) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_what_is_found_and_what_is_lost_is_what_was_answered() {
-    if !can_mount() {
-        return;
+    for disk in Disk::all() {
+        let (records, answers) = full_disk(&Log::new("best-effort"), disk).await;
+        assert!(answers.iter().all(Result::is_ok));
+        let found = ids(&records);
+        assert!(found.is_subset(&answered(&answers)));
+        assert!(lost(&records) > 0, "nothing was lost: the disk was not full: {disk:?}");
+        assert_eq!(found.len() as u64 + lost(&records), answers.len() as u64, "{disk:?}");
     }
-    let (records, answers) = full_disk(&Log::new("best-effort")).await;
-    assert!(answers.iter().all(Result::is_ok));
-    let found = ids(&records);
-    assert!(found.is_subset(&answered(&answers)));
-    assert!(lost(&records) > 0, "nothing was lost: the disk was not full");
-    assert_eq!(found.len() as u64 + lost(&records), answers.len() as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_records_wait_elsewhere_and_come_back() {
-    if !can_mount() {
-        return;
+    for disk in Disk::all() {
+        let (records, answers) = full_disk(&Log::new("spill"), disk).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!((ids(&records), lost(&records)), (answered(&answers), 0), "{disk:?}");
     }
-    let (records, answers) = full_disk(&Log::new("spill")).await;
-    assert!(answers.iter().all(Result::is_ok));
-    assert_eq!((ids(&records), lost(&records)), (answered(&answers), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_there_is_no_answer_without_its_record() {
-    if !can_mount() {
-        return;
+    for disk in Disk::all() {
+        let (records, answers) = full_disk(&Log::new("durable=10s"), disk).await;
+        let refused: Vec<Code> =
+            answers.iter().filter_map(|answer| Some(answer.as_ref().err()?.code())).collect();
+        assert!(!refused.is_empty(), "the disk was not full: {disk:?}");
+        assert!(refused.iter().all(|code| *code == Code::Unavailable), "{refused:?}");
+        assert!(answered(&answers).is_subset(&ids(&records)), "{disk:?}");
     }
-    let (records, answers) = full_disk(&Log::new("durable=10s")).await;
-    let refused: Vec<Code> =
-        answers.iter().filter_map(|answer| Some(answer.as_ref().err()?.code())).collect();
-    assert!(!refused.is_empty(), "the disk was not full");
-    assert!(refused.iter().all(|code| *code == Code::Unavailable), "{refused:?}");
-    assert!(answered(&answers).is_subset(&ids(&records)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod clients;
 mod collector;
 mod decision_log;
 mod decision_log_faults;
+mod decision_log_sinks;
 mod signals;
 mod telemetry;
 mod told;

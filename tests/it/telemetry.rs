@@ -299,6 +299,11 @@ async fn whatever_the_collector_does_what_arrived_and_what_was_lost_is_what_was_
         // It is told once a minute, not once a batch.
         let complaints = told.lines().filter(|line| line.contains("does not take records")).count();
         assert_eq!(complaints, 1, "{told}");
+        for signal in ["traces", "metrics"] {
+            let of = format!("\"signal\":\"{signal}\"");
+            let complaints = told.lines().filter(|line| line.contains(&of)).count();
+            assert!(complaints <= 1, "{signal}: {told}");
+        }
     }
 }
 
