@@ -1,16 +1,19 @@
-//! What telling costs: Authorize over gRPC with everything off, with the default, with traces of one
-//! call in a hundred, with a decision log, and with a durable one, in one run. Loaded by h2load
-//! (Debian: nghttp2-client), one core for the server and one for the load.
+//! What telling costs: Authorize over gRPC with nothing told, with the default, with each signal alone, and
+//! with decision logs, in one run. Loaded by h2load (Debian: nghttp2-client), one core for the server and one
+//! for the load and the collector.
 //!
 //! `cargo build --release && cargo run --release --manifest-path benches/Cargo.toml --bin telemetry`
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use keyward::wire::v1::{AuthorizeRequest, Principal};
 use keyward_benches::{ROUNDS, median, print};
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{MetricsService, MetricsServiceServer};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
@@ -22,45 +25,69 @@ use tonic::{Request, Response, Status};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const REQUESTS: u32 = 50_000;
+/// Where `cargo build --release` puts the server.
+const KEYWARD: &str = "target/release/keyward";
+
+const REQUESTS: u32 = 100_000;
+/// A durable log waits for the disk.
+const DURABLE_REQUESTS: u32 = 20_000;
+/// Times that the metrics are read, for a figure of its own.
+const SCRAPES: u32 = 200;
 const METHOD: &str = "keyward.v1.AuthorizationService/Authorize";
+
+/// What is told: its name, flags, and variables.
+type Case<'a> = (&'a str, Vec<&'a str>, Vec<(&'a str, &'a str)>);
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("--collector") {
         return collector();
     }
-    let keyward = std::env::args().nth(1).unwrap_or_else(|| "target/release/keyward".to_owned());
+    let keyward = std::env::var("KEYWARD_BINARY").unwrap_or_else(|_| {
+        let target = std::env::var("CARGO_TARGET_DIR").map(|folder| format!("{folder}/release/keyward"));
+        target.unwrap_or_else(|_| KEYWARD.to_owned())
+    });
     assert!(Path::new(&keyward).exists(), "no {keyward}: run `cargo build --release` first");
-    let folder = std::env::temp_dir().join(format!("keyward-telemetry-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a temporary folder");
-    let frame = folder.join("frame");
+    // Under `target`, so that the log is on a disk where there is one.
+    let folder = tempfile::tempdir_in(Path::new(&keyward).parent().expect("its folder")).expect("a folder");
+    let frame = folder.path().join("frame");
     fs::write(&frame, request_frame()).expect("a temporary file");
 
-    let this = std::env::current_exe().expect("this program");
-    let collector = Server::start(Command::new(this).arg("--collector"), "1");
+    let mut this = Command::new(std::env::current_exe().expect("this program"));
+    let collector = Server::start(this.arg("--collector"), "1");
     let endpoint = format!("http://{}", collector.address);
-    let log = |name: &str| format!("file:{}", folder.join(name).display());
-    let (best_effort, durable) = (log("best-effort.jsonl"), log("durable.jsonl"));
-    let contenders: [(&str, Vec<&str>); 5] = [
-        ("off", vec!["--telemetry-metrics", "false"]),
-        ("default", vec![]),
-        ("traces", vec!["--telemetry-otlp-endpoint", &endpoint, "--telemetry-trace-ratio", "0.01"]),
-        ("log", vec!["--decision-log", &best_effort]),
-        ("durable", vec!["--decision-log", &durable, "--decision-log-mode", "durable=30s"]),
+    let to_collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint);
+    let (no_traces, no_metrics) = (("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none"));
+    let log = |name: &str| format!("file:{}", folder.path().join(name).display());
+    let (best_effort, durable, with_default) = (log("best-effort"), log("durable"), log("durable-with-default"));
+    let unmeasured = ["--telemetry-metrics", "false"];
+    let only = |more: &[&'static str]| [&unmeasured[..], more].concat();
+    let durably = ["--decision-log-mode", "durable=30s", "--decision-log"];
+    let cases: [Case<'_>; 9] = [
+        ("off", only(&[]), vec![]),
+        ("default: metrics", vec![], vec![]),
+        ("traces 1 %", only(&[]), vec![to_collector, no_metrics]),
+        ("metrics and traces 1 %", vec![], vec![to_collector]),
+        ("decision log, best-effort", [&only(&["--decision-log"])[..], &[&best_effort]].concat(), vec![]),
+        ("decision log, OTLP", only(&["--decision-log", "otlp"]), vec![to_collector, no_traces, no_metrics]),
+        ("decision log, durable", [&only(&durably)[..], &[&durable]].concat(), vec![]),
+        ("default and decision log, durable", [&durably[..], &[&with_default]].concat(), vec![]),
+        // Once more, to see how far two of the same are apart.
+        ("off again", only(&[]), vec![]),
     ];
-    let servers: Vec<(&str, Server)> = contenders
+    let servers: Vec<(&str, Server)> = cases
         .iter()
-        .map(|(name, more)| {
+        .map(|(name, flags, variables)| {
             let mut command = Command::new(&keyward);
             command.args(["serve", "--policies", "examples/quickstart", "--listen", "127.0.0.1:0"]);
-            command.args(["--http-listen", "none", "--log-format", "json"]).args(more);
+            command.args(["--http-listen", "127.0.0.1:0", "--log-format", "json"]).args(flags);
+            command.env_remove("XDG_RUNTIME_DIR").envs(variables.iter().copied());
             (*name, Server::start(&command, "0"))
         })
         .collect();
     let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..=ROUNDS {
         for ((name, server), rounds) in servers.iter().zip(&mut rounds) {
-            let requests = if *name == "durable" { REQUESTS / 5 } else { REQUESTS };
+            let requests = if name.ends_with("durable") { DURABLE_REQUESTS } else { REQUESTS };
             let result = server.load(&frame, requests);
             if round > 0 {
                 rounds.push(result);
@@ -69,7 +96,7 @@ fn main() {
     }
     let of = |rounds: &[Round], read: fn(&Round) -> f64| median(rounds.iter().map(read).collect());
     let off = of(&rounds[0], |round| round.cpu_us);
-    for ((name, _), rounds) in servers.iter().zip(&rounds) {
+    for ((name, server), rounds) in servers.iter().zip(&rounds) {
         let cpu = of(rounds, |round| round.cpu_us);
         print(
             "telemetry",
@@ -78,12 +105,15 @@ fn main() {
                 ("rps", of(rounds, |round| round.per_second)),
                 ("cpu_us", cpu),
                 ("cpu_us_over_off", cpu - off),
-                ("cpu_over_off", cpu / off),
+                ("percent_over_off", 100.0 * (cpu - off) / off),
+                ("records_lost", server.records_lost()),
             ],
         );
     }
-    drop(servers);
-    fs::remove_dir_all(&folder).expect("the temporary folder");
+    let (_, measured) = &servers[1];
+    let before = measured.cpu_us();
+    (0..SCRAPES).for_each(|_| drop(measured.metrics()));
+    print("telemetry", "one scrape", &[("cpu_us", (measured.cpu_us() - before) / f64::from(SCRAPES))]);
 }
 
 /// The README's question as one gRPC frame.
@@ -109,6 +139,8 @@ fn request_frame() -> Vec<u8> {
 struct Server {
     process: Child,
     address: String,
+    /// For metrics.
+    http: String,
 }
 
 struct Round {
@@ -117,28 +149,39 @@ struct Round {
 }
 
 impl Server {
-    /// Starts a server on a core; it says its address on a line of standard error.
+    /// Starts a server on a core; it says its addresses on standard error, that for metrics last.
     fn start(command: &Command, core: &str) -> Self {
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            pinned.env(name, value.unwrap_or_default());
+        }
         let mut process = pinned.stderr(Stdio::piped()).spawn().expect("taskset of util-linux");
         let mut lines = BufReader::new(process.stderr.take().expect("standard error")).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, rest) = line.split_once("127.0.0.1:")?;
-                let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                Some(format!("127.0.0.1:{port}"))
-            })
-            .expect("an address");
+        let mut address = String::new();
+        let http = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, rest) = line.split_once("127.0.0.1:")?;
+            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            let found = format!("127.0.0.1:{port}");
+            if line.contains("listening for metrics") || line.starts_with("127.0.0.1") {
+                return Some(found);
+            }
+            if line.contains("listening") {
+                address = found;
+            }
+            None
+        });
+        let http = http.expect("an address");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
+        if address.is_empty() {
+            address.clone_from(&http);
+        }
+        Self { process, address, http }
     }
 
     /// One round of load from the second core.
     fn load(&self, frame: &Path, requests: u32) -> Round {
-        let before = self.cpu_ticks();
+        let before = self.cpu_us();
         let output = Command::new("taskset")
             .args(["-c", "1", "h2load", "-n", &requests.to_string(), "-c", "8", "-m", "16", "-d"])
             .arg(frame)
@@ -153,15 +196,32 @@ impl Server {
             .find_map(|line| line.split(", ").find_map(|part| part.strip_suffix(" req/s")))
             .and_then(|number| number.parse().ok())
             .expect("requests a second");
-        let ticks = self.cpu_ticks() - before;
-        Round { per_second, cpu_us: ticks * 10_000.0 / f64::from(requests) }
+        Round { per_second, cpu_us: (self.cpu_us() - before) / f64::from(requests) }
     }
 
-    /// CPU time of the process in hundredths of a second.
-    fn cpu_ticks(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its status");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        fields[11..13].iter().map(|field| field.parse::<f64>().expect("a number")).sum()
+    /// Processor time of all threads so far, in microseconds.
+    fn cpu_us(&self) -> f64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("the server runs");
+        let nanoseconds = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<f64>().ok()
+        });
+        nanoseconds.sum::<f64>() / 1_000.0
+    }
+
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.http).expect("a connection");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: keyward\r\n\r\n").expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// Decision records that were lost: then the figure is that of losing them.
+    fn records_lost(&self) -> f64 {
+        let answer = self.metrics();
+        let lost = answer.lines().filter(|line| line.starts_with("keyward_decision_log_dropped_total{"));
+        lost.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }
 
@@ -181,6 +241,7 @@ fn collector() {
         tonic::transport::Server::builder()
             .add_service(TraceServiceServer::new(Taker))
             .add_service(MetricsServiceServer::new(Taker))
+            .add_service(LogsServiceServer::new(Taker).max_decoding_message_size(64 * 1024 * 1024))
             .serve_with_incoming(TcpListenerStream::new(listener))
             .await
             .expect("a server");
@@ -206,5 +267,15 @@ impl MetricsService for Taker {
         _: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Taker {
+    async fn export(
+        &self,
+        _: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
