@@ -92,8 +92,8 @@ pub fn templated(count: usize) -> Snapshot {
     let mut set = PolicySet::clone(&small.policies);
     let template = set.keys.get(KEY).expect("the key").clone();
     let named = (0..count).map(|index| {
-        let key = Key { arn: key_arn(index).into(), ..template.clone() };
-        (Arc::clone(&key.arn), key)
+        let key = Key { arn: key_arn(index).into(), ..Key::clone(&template) };
+        (Arc::clone(&key.arn), Arc::new(key))
     });
     set.keys = named.chain([(Arc::clone(&template.arn), template.clone())]).collect();
     Snapshot { policies: Arc::new(set), grants: small.grants }

@@ -78,7 +78,7 @@ pub fn opinion(
     let set = Set::new(&changed, options, settings);
     let mut walk = Walk::new(&set);
     let account = Arn::parse(candidate.target).and_then(|arn| arn.account_id());
-    let key = changed.keys.get(candidate.target);
+    let key = changed.key(candidate.target);
     walk.policy(&source, &json, candidate.kind, (key, account, candidate.target));
     Ok(Opinion { problems, findings: walk.finish() })
 }
@@ -91,12 +91,12 @@ fn with_key(
     policy: Policy,
 ) -> Snapshot {
     let policy = Arc::new(policy);
-    let key = match snapshot.keys.get(arn.text) {
+    let key = match snapshot.key(arn.text) {
         Some(key) => Key { policy, ..key.clone() },
         None => new_key(arn, account, policy),
     };
     let policies = PolicySet {
-        keys: [(Arc::clone(&key.arn), key)].into_iter().collect(),
+        keys: [(Arc::clone(&key.arn), Arc::new(key))].into_iter().collect(),
         aliases: Default::default(),
         surroundings: Arc::clone(&snapshot.surroundings),
         evaluation: snapshot.evaluation.clone(),

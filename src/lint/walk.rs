@@ -122,7 +122,7 @@ impl<'t> Visit<'_, 't> {
         self.explanations.of(json);
         let Some(metadata) = json.member("KeyMetadata") else { return };
         let arn = text(metadata, "Arn");
-        let Some(key) = self.set.snapshot.keys.get(arn) else { return };
+        let Some(key) = self.set.snapshot.key(arn) else { return };
         for grant in list(json, "Grants") {
             self.grant(grant, Some(key));
         }
@@ -146,7 +146,7 @@ impl<'t> Visit<'_, 't> {
     fn grant(&mut self, json: &Json<'t>, beside: Option<&Key>) {
         let (id, named) = (text(json, "GrantId"), text(json, "KeyId"));
         let snapshot = self.set.snapshot;
-        let key = beside.or_else(|| snapshot.keys.get(named));
+        let key = beside.or_else(|| snapshot.key(named));
         let arn = key.map_or(named, |key| &key.arn);
         let Some(grant) = snapshot.grants.documents.find(arn, id) else { return };
         let view = GrantView { set: self.set, json, grant, key };

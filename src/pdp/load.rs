@@ -221,13 +221,14 @@ impl Loader {
         let found = self.read_all(&look)?;
         let mut faults: BTreeMap<Arc<str>, Problem> = look.faults.into_iter().collect();
         let mut moved = false;
+        let (mut pieces, mut all_seen) = (Vec::new(), Vec::with_capacity(found.len()));
         for (file, (found, seen)) in look.files.iter().zip(found) {
             let name = &file.name;
-            self.directory.remember(name, &seen);
+            all_seen.push((name, seen));
             match found {
                 Read::Same => {}
                 Read::Piece(piece) => {
-                    self.assembly.set(Arc::clone(name), piece);
+                    pieces.push((Arc::clone(name), piece));
                     self.faults.remove(name);
                     changed = true;
                 }
@@ -237,6 +238,8 @@ impl Loader {
                 Read::Moved => moved = true,
             }
         }
+        self.directory.remember(all_seen);
+        self.assembly.extend(pieces);
         if whole {
             let mended = |name: &&Arc<str>| !faults.contains_key(*name);
             for name in self.faults.keys().filter(mended) {

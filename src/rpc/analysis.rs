@@ -148,7 +148,7 @@ fn simulate(
     let snapshot = &what_if.snapshot;
     let question = &*resolve(pdp, snapshot, question, now);
     let sessions = |name: &str, text: &str| crate::engine::policy::session(name, text);
-    let mut request = request_with(View::of(question), now, &sessions).map_err(within)?;
+    let mut request = request_with(&mut View::of(question), now, &sessions).map_err(within)?;
     request.overrides = overrides;
     let (answer, explanation) = explain(snapshot, &request).map_err(within)?;
     let envelope = Envelope {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
@@ -78,7 +79,7 @@ struct Arriving {
 /// How far the present message has come.
 #[derive(Debug, Default)]
 struct Progress {
-    prefix: Vec<u8>,
+    prefix: ArrayVec<u8, PREFIX>,
     /// Bytes behind the prefix that are still to come.
     left: usize,
     /// Bytes that came of it.
@@ -97,7 +98,7 @@ impl Progress {
             data = later;
             self.came = self.came.saturating_add(now.len());
             if self.prefix.len() < PREFIX {
-                self.prefix.extend_from_slice(now);
+                self.prefix.extend(now.iter().copied());
                 if let [_, length @ ..] = &*self.prefix
                     && let Ok(length) = <[u8; 4]>::try_from(length)
                 {

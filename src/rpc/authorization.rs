@@ -107,14 +107,14 @@ impl Authorization {
         asked: Asked<'_, '_>,
     ) -> Result<(v1::AuthorizeResponse, Pending), Status> {
         let message = &*resolve(&self.pdp, snapshot, message, now);
-        self.guarded(snapshot, View::of(message), now, asked, response)
+        self.guarded(snapshot, &mut View::of(message), now, asked, response)
     }
 
     /// Decides one request that [`is_plain`](Self::is_plain), and adds the answer's message to
     /// `out`. The snapshot of the moment is fresh enough for it.
     pub(super) fn answer_plain(
         &self,
-        view: View<'_>,
+        view: &mut View<'_>,
         metadata: &MetadataMap,
         connection: &Extensions,
         out: &mut Vec<u8>,
@@ -159,7 +159,7 @@ impl Authorization {
     pub(super) fn guarded<T>(
         &self,
         snapshot: &Snapshot,
-        view: View<'_>,
+        view: &mut View<'_>,
         now: Timestamp,
         asked: Asked<'_, '_>,
         finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
@@ -179,7 +179,7 @@ impl Authorization {
     fn decided<T>(
         &self,
         snapshot: &Snapshot,
-        view: View<'_>,
+        view: &mut View<'_>,
         now: Timestamp,
         asked: Asked<'_, '_>,
         finish: impl FnOnce(&Answer<'_>, Option<&Explanation>, &Envelope<'_>) -> T,
@@ -197,20 +197,24 @@ impl Authorization {
             self.telemetry.asked_by(call, || admitted.name());
         }
         let evaluating = self.telemetry.timer();
-        let (answer, explanation) = if detail != v1::Detail::Unspecified || call.wants_layers() {
-            let explained = explain(snapshot, &request);
-            explained.map(|(answer, explanation)| (answer, Some(explanation)))
+        let mut explanation = None;
+        let answer = if detail != v1::Detail::Unspecified || call.wants_layers() {
+            explain(snapshot, &request).map(|(answer, explained)| {
+                explanation = Some(explained);
+                answer
+            })
         } else {
-            decide(snapshot, &request).map(|answer| (answer, None))
-        }
-        .map_err(|error| status::invalid(&error))?;
+            decide(snapshot, &request)
+        };
+        // What is borrowed is not moved: an answer is long.
+        let answer = answer.as_ref().map_err(status::invalid)?;
         let mut room = Uuid::encode_buffer();
         let decision_id = &*decision_id::next(now).hyphenated().encode_lower(&mut room);
         let consistency_token = &*self.pdp.consistency_token(snapshot);
         let told = Decided {
             snapshot,
             request: &request,
-            answer: &answer,
+            answer,
             request_id,
             decision_id,
             consistency_token,
@@ -221,7 +225,7 @@ impl Authorization {
         let pending = self.telemetry.decided(call, &told, explanation.as_ref(), timers);
         let revision = &snapshot.revision;
         let envelope = Envelope { request_id, decision_id, revision, consistency_token, detail };
-        Ok((finish(&answer, explanation.as_ref(), &envelope), pending))
+        Ok((finish(answer, explanation.as_ref(), &envelope), pending))
     }
 }
 

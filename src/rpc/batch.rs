@@ -82,7 +82,7 @@ impl Authorization {
         let snapshot = newest(&self.pdp)?;
         let now = (self.clock)();
         let (mut message, mut waiting) = (Vec::new(), Waiting::new());
-        for view in batch.requests {
+        for mut view in batch.requests {
             let started = self.telemetry.timer();
             message.clear();
             let finish = |answer: &Answer<'_>, _: Option<&Explanation>, envelope: &Envelope<'_>| {
@@ -91,7 +91,7 @@ impl Authorization {
             };
             let from = out.len();
             let asked = Asked { call: &mut *call, started, admitted };
-            let allowed = match self.guarded(&snapshot, view, now, asked, finish) {
+            let allowed = match self.guarded(&snapshot, &mut view, now, asked, finish) {
                 Ok((allowed, pending)) => {
                     encode_item(&message, out);
                     if !pending.is_none() {

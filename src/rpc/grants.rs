@@ -156,8 +156,8 @@ impl Grants {
         let started = self.telemetry.timer();
         let question = &*tokens::resolve(&self.pdp, snapshot, question, now);
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
-        let request =
-            request_with(View::of(question), now, &sessions).map_err(|e| refusal::invalid(&e))?;
+        let request = request_with(&mut View::of(question), now, &sessions)
+            .map_err(|e| refusal::invalid(&e))?;
         if let Some(gate) = &self.gate {
             let admitted = gate.recognise(&self.connection, Rpc::Grants)?;
             admitted.permit(&request, false)?;
@@ -187,7 +187,7 @@ impl Grants {
         if let Some(refused) = refused.as_ref().filter(|_| !dry_run) {
             return Ok((Err(refused.clone()), pending));
         }
-        let key = answer.key_arn.and_then(|arn| snapshot.keys.get(arn));
+        let key = answer.key_arn.and_then(|arn| snapshot.key(arn));
         let by_grant = answer.matched().into_iter().find(|by| by.layer == Layer::Grant);
         let live = |id: &str| key.and_then(|key| snapshot.grants.live.find(&key.arn, id));
         let grant = by_grant.and_then(|by| live(by.policy_id)).map(|grant| grant.id.clone());

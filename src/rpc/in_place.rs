@@ -9,18 +9,18 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use smallvec::SmallVec;
 use tonic::body::Body;
 use tonic::metadata::{GRPC_CONTENT_TYPE, MetadataMap};
 use tonic::server::NamedService;
-use tonic::{Code, Status};
+use tonic::{Code, Extensions, Status};
 use tower::Service;
 
 use super::authorization::Authorization;
@@ -45,7 +45,10 @@ pub(super) const PREFIX: usize = 5;
 
 /// `AuthorizationService`: the generated one, but for the plain calls.
 #[derive(Clone)]
-pub(super) struct InPlace {
+pub(super) struct InPlace(Arc<Inner>);
+
+/// What all calls share.
+struct Inner {
     authorization: Authorization,
     generated: AuthorizationServiceServer<Authorization>,
     message_bytes: usize,
@@ -56,7 +59,14 @@ impl InPlace {
     pub(super) fn new(authorization: Authorization, message_bytes: usize) -> Self {
         let generated = AuthorizationServiceServer::new(authorization.clone());
         let generated = generated.max_decoding_message_size(message_bytes);
-        Self { authorization, generated, message_bytes }
+        Self(Arc::new(Inner { authorization, generated, message_bytes }))
+    }
+}
+
+impl InPlace {
+    /// Has the generated code answer.
+    fn generated(&self, request: Request) -> Boxed {
+        self.0.generated.clone().call(request)
     }
 }
 
@@ -77,14 +87,13 @@ impl Service<Request> for InPlace {
         let method = match request.uri().path() {
             AUTHORIZE => Method::One,
             BATCH_AUTHORIZE => Method::Batch,
-            _ => return Answering(State::Elsewhere(self.generated.call(request))),
+            _ => return Answering(State::Elsewhere(self.generated(request))),
         };
         if request.headers().contains_key(ENCODING) {
-            return Answering(State::Elsewhere(self.generated.call(request)));
+            return Answering(State::Elsewhere(self.generated(request)));
         }
-        let (parts, body) = request.into_parts();
         let (service, frames) = (self.clone(), Frames::new());
-        Answering(State::Reading(Reading { service, method, parts, body, frames }))
+        Answering(State::Reading(Reading { service, method, request, frames }))
     }
 }
 
@@ -116,8 +125,7 @@ type Frames = SmallVec<[Bytes; 1]>;
 struct Reading {
     service: InPlace,
     method: Method,
-    parts: Parts,
-    body: Body,
+    request: Request,
     /// The frames that came.
     frames: Frames,
 }
@@ -130,13 +138,17 @@ impl Future for Answering {
             match &mut self.0 {
                 State::Reading(reading) => {
                     let came = ready!(reading.poll(context));
-                    let State::Reading(reading) = mem::replace(&mut self.0, State::Over) else {
-                        continue;
+                    self.0 = match reading.answer(&came) {
+                        Some(Ok(response)) => {
+                            self.0 = State::Over;
+                            return Poll::Ready(Ok(response));
+                        }
+                        Some(Err(later)) => State::Elsewhere(later),
+                        None => match mem::replace(&mut self.0, State::Over) {
+                            State::Reading(reading) => State::Elsewhere(reading.hand_on(came)),
+                            other => other,
+                        },
                     };
-                    match reading.answer(came) {
-                        Ok(response) => return Poll::Ready(Ok(response)),
-                        Err(elsewhere) => self.0 = State::Elsewhere(elsewhere),
-                    }
                 }
                 State::Elsewhere(future) => return future.as_mut().poll(context),
                 State::Over => return Poll::Ready(Ok(over())),
@@ -157,10 +169,11 @@ impl Reading {
     /// Reads on until the call is over, or something came that is not plain.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Came> {
         loop {
-            if !self.frames.is_empty() && self.body.is_end_stream() {
+            let body = self.request.body_mut();
+            if !self.frames.is_empty() && body.is_end_stream() {
                 return Poll::Ready(None);
             }
-            let came = ready!(Pin::new(&mut self.body).poll_frame(context));
+            let came = ready!(Pin::new(body).poll_frame(context));
             match came {
                 Some(Ok(frame)) if self.takes(&frame) => {
                     self.frames.extend(frame.into_data().ok());
@@ -177,51 +190,57 @@ impl Reading {
             Method::One => self.frames.is_empty(),
             Method::Batch => {
                 let length: usize = self.frames.iter().map(Bytes::len).sum();
-                length + data.len() <= PREFIX + self.service.message_bytes
+                length + data.len() <= PREFIX + self.service.0.message_bytes
             }
         }
     }
 
-    /// Answers, or hands the call on.
-    fn answer(self, came: Came) -> Result<Response, Boxed> {
+    /// Answers; `None` where the call is not plain, and is to be handed on.
+    fn answer(&mut self, came: &Came) -> Option<Result<Response, Boxed>> {
         let read = match &*self.frames {
             [frame] => frame.clone(),
             frames => frames.concat().into(),
         };
-        let Some(message) = whole(&read).filter(|_| came.is_none()) else {
-            return Err(self.hand_on(came));
-        };
-        let authorization = &self.service.authorization;
+        let message = whole(&read).filter(|_| came.is_none())?;
+        let authorization = &self.service.0.authorization;
         match self.method {
-            Method::One => match decode(message).filter(Authorization::is_plain) {
-                Some(view) => one(authorization, view, self.parts),
-                None => Err(self.hand_on(came)),
-            },
+            Method::One => {
+                let mut view = decode(message)?;
+                Authorization::is_plain(&view).then(|| {
+                    let metadata = MetadataMap::from_headers(mem::take(self.request.headers_mut()));
+                    one(authorization, &mut view, &metadata, self.request.extensions())
+                })
+            }
             Method::Batch => {
-                let read = decode_batch(message, BATCH).and_then(|batch| {
-                    let plain = batch.requests.iter().all(Authorization::is_plain);
-                    let stop_mode = v1::StopMode::try_from(batch.stop_mode).ok()?;
-                    (plain && batch.consistency.is_none()).then_some((batch, stop_mode))
-                });
-                match read {
-                    Some((read, mode)) => batch(authorization, read, mode, self.parts),
-                    None => Err(self.hand_on(came)),
-                }
+                let read = decode_batch(message, BATCH)?;
+                let plain = read.requests.iter().all(Authorization::is_plain);
+                let mode = v1::StopMode::try_from(read.stop_mode).ok()?;
+                (plain && read.consistency.is_none()).then(|| {
+                    let metadata = MetadataMap::from_headers(mem::take(self.request.headers_mut()));
+                    batch(authorization, read, mode, (&metadata, self.request.extensions()))
+                })
             }
         }
     }
 
     /// Gives the generated code the call as it came.
-    fn hand_on(mut self, came: Came) -> Boxed {
-        let body = Replayed { frames: self.frames.into_iter(), came, rest: self.body };
-        self.service.generated.call(Request::from_parts(self.parts, Body::new(body)))
+    fn hand_on(self, came: Came) -> Boxed {
+        let frames = self.frames.into_iter();
+        let request = self.request.map(|rest| Body::new(Replayed { frames, came, rest }));
+        self.service.generated(request)
     }
 }
 
-fn one(authorization: &Authorization, view: View<'_>, parts: Parts) -> Result<Response, Boxed> {
-    let metadata = MetadataMap::from_headers(parts.headers);
-    let mut out = vec![0; PREFIX];
-    match authorization.answer_plain(view, &metadata, &parts.extensions, &mut out) {
+fn one(
+    authorization: &Authorization,
+    view: &mut View<'_>,
+    metadata: &MetadataMap,
+    connection: &Extensions,
+) -> Result<Response, Boxed> {
+    // An answer is about so long.
+    let mut out = Vec::with_capacity(PREFIX + 320);
+    out.resize(PREFIX, 0);
+    match authorization.answer_plain(view, metadata, connection, &mut out) {
         Ok(None) => Ok(written(out)),
         Ok(Some(record)) => Err(Box::pin(async move {
             Ok(record.await.map_or_else(Status::into_http, |()| written(out)))
@@ -234,13 +253,12 @@ fn batch(
     authorization: &Authorization,
     batch: BatchView<'_>,
     stop_mode: v1::StopMode,
-    parts: Parts,
+    told: (&MetadataMap, &Extensions),
 ) -> Result<Response, Boxed> {
-    let metadata = MetadataMap::from_headers(parts.headers);
     // An answer is about so long.
     let mut out = Vec::with_capacity(PREFIX + 320 * batch.requests.len());
     out.resize(PREFIX, 0);
-    match authorization.batch_plain(batch, stop_mode, (&metadata, &parts.extensions), out) {
+    match authorization.batch_plain(batch, stop_mode, told, out) {
         Ok(Batched::Now(out)) => Ok(written(out)),
         Ok(Batched::Later(out)) => Err(Box::pin(async move { Ok(written(out.await)) })),
         Err(status) => Ok(status.into_http()),

@@ -6,6 +6,7 @@ pub mod watch;
 mod fault;
 mod file;
 mod links;
+mod unchanged;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use self::fault::fault;
 use self::file::{Content, Known, NoContent};
-use self::walk::{Listing, Nobody, Unlisted, walk};
+use self::walk::{Listing, Unlisted, walk};
 use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
 use crate::engine::problem::{Problem, Problems};
@@ -215,40 +216,30 @@ impl Directory {
         })
     }
 
-    /// Remembers a file as it was read.
-    pub fn remember(&mut self, name: &Arc<str>, seen: &Seen) {
-        match seen.0 {
-            Some(known) => {
-                self.faulty.remove(name);
-                self.known.insert(Arc::clone(name), known);
-            }
-            None => {
-                self.known.remove(name);
-                self.faulty.insert(Arc::clone(name));
+    /// Remembers files as they were read.
+    pub fn remember(&mut self, files: Vec<(&Arc<str>, Seen)>) {
+        let first = self.known.is_empty();
+        let mut all = Vec::new();
+        for (name, seen) in files {
+            match seen.0 {
+                Some(known) => {
+                    self.faulty.remove(name);
+                    if first {
+                        all.push((Arc::clone(name), known));
+                    } else {
+                        self.known.insert(Arc::clone(name), known);
+                    }
+                }
+                None => {
+                    self.known.remove(name);
+                    self.faulty.insert(Arc::clone(name));
+                }
             }
         }
-    }
-
-    /// Whether links lead where they led, and folders and names are those that were found: without
-    /// it, files of different moments may have been read. Time stamps are looked at as well if
-    /// nobody tells of changes.
-    #[must_use]
-    pub fn is_unchanged(&self, told: bool) -> bool {
-        if told && !self.listing.links {
-            return links::resolve(&self.root, &mut |_| {})
-                .is_ok_and(|real| real == self.listing.root);
+        if first {
+            // A map that is made at once has no room to spare.
+            self.known = all.into_iter().collect();
         }
-        let Ok(listing) = walk(&self.root, &mut Nobody) else { return false };
-        let as_found = if self.listing.links {
-            listing == self.listing
-        } else {
-            let files = self.known.keys().chain(&self.faulty);
-            listing.files.len() == self.known.len() + self.faulty.len()
-                && files.into_iter().all(|name| listing.files.contains_key(&**name))
-                && listing.is_laid_out_as(&self.listing)
-        };
-        let stays = |(name, known): (&Arc<str>, &Known)| known.is_as_it_was(&listing.path(name));
-        as_found && (told || self.known.iter().all(stays))
     }
 
     fn unreadable(&self, Unlisted(why): Unlisted) -> Unreadable {

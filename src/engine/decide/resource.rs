@@ -127,7 +127,7 @@ impl<'a> Locator<'a, '_> {
             KeyId::Id(id) => self.local(region, "key/", id, field)?,
             KeyId::AliasName(name) => self.local(region, "", name, field)?,
         };
-        let found = if alias.is_some() { self.behind(&arn) } else { self.snapshot.keys.get(&arn) };
+        let found = if alias.is_some() { self.behind(&arn) } else { self.snapshot.key(&arn) };
         let resource = match found {
             Some(key) => Resource::Key(key),
             None => {
@@ -146,7 +146,7 @@ impl<'a> Locator<'a, '_> {
         let parts = ["arn:", key.partition(), ":kms:", region, ":", account, ":key/", key.id()];
         let arn = Composed::of(&parts);
         let foreign = Some(key.account) != self.caller.account() || !self.caller.may_reach(&arn);
-        let resource = match self.snapshot.keys.get(&arn) {
+        let resource = match self.snapshot.key(&arn) {
             Some(key) => Resource::Key(key),
             None => Resource::UnknownKey { arn, foreign },
         };
@@ -155,7 +155,7 @@ impl<'a> Locator<'a, '_> {
 
     /// The key behind an alias of the set.
     fn behind(&self, alias_arn: &str) -> Option<&'a Key> {
-        self.snapshot.aliases.get(alias_arn).and_then(|arn| self.snapshot.keys.get(arn))
+        self.snapshot.aliases.get(alias_arn).and_then(|arn| self.snapshot.key(arn))
     }
 
     /// An alias of the caller's account, by name.

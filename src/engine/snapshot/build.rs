@@ -73,7 +73,7 @@ pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problem
     let named: Vec<(&Arc<str>, &Piece)> =
         pieces.iter().map(|(document, piece)| (&document.name, piece)).collect();
     let mut fingerprints = Fingerprints::default();
-    pieces.iter().for_each(|(_, piece)| fingerprints.add(&piece.fingerprints));
+    pieces.iter().for_each(|(_, piece)| fingerprints.add(piece.fingerprints()));
     assemble(&named, options, &texts, fingerprints.revision()).map(|(built, _)| built)
 }
 
@@ -153,8 +153,8 @@ fn link(all: &All<'_>, options: &Options, linker: &mut Linker, revision: Arc<str
 }
 
 /// The Region of all keys, when it is one.
-fn only_region(keys: &Shards<Key>) -> Option<Box<str>> {
-    let regions: HashSet<&str> = keys.values().map(Key::region).collect();
+fn only_region(keys: &Shards<Arc<Key>>) -> Option<Box<str>> {
+    let regions: HashSet<&str> = keys.values().map(|key| key.region()).collect();
     let mut regions = regions.into_iter();
     regions.next().filter(|_| regions.next().is_none()).map(Into::into)
 }

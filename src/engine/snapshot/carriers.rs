@@ -70,6 +70,11 @@ impl PolicySet {
             }
         };
         for key in self.keys.values_mut() {
+            let carries = |policy: &Arc<Policy>| Arc::ptr_eq(policy, old);
+            if !carries(&key.policy) && !key.ram_policy.as_ref().is_some_and(carries) {
+                continue;
+            }
+            let key = Arc::make_mut(key);
             put(&mut key.policy);
             key.ram_policy.iter_mut().for_each(put);
         }

@@ -41,7 +41,7 @@ impl Deref for Snapshot {
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
     /// Keys by ARN.
-    pub keys: Shards<Key>,
+    pub keys: Shards<Arc<Key>>,
     /// Alias ARN to key ARN. The key may be missing from the set.
     pub aliases: Shards<Box<str>>,
     /// What seldom changes.
@@ -57,6 +57,14 @@ impl Deref for PolicySet {
 
     fn deref(&self) -> &Surroundings {
         &self.surroundings
+    }
+}
+
+impl PolicySet {
+    /// The key with this ARN.
+    #[must_use]
+    pub fn key(&self, arn: &str) -> Option<&Key> {
+        self.keys.get(arn).map(|key| &**key)
     }
 }
 

@@ -223,7 +223,7 @@ fn inert(view: &StatementView<'_>, report: &mut Report<'_>) {
         .filter(|action| action.row().resource == ResourceKind::Key)
         .collect();
     for (text, span) in view.texts("Resource") {
-        let Some(key) = view.of.set.snapshot.keys.get(text) else { continue };
+        let Some(key) = view.of.set.snapshot.key(text) else { continue };
         let own = Some(key.account) == view.of.account;
         let mut actions = on_keys.iter().peekable();
         let nothing = own

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const COARSE: Duration = Duration::from_secs(2);
 
 /// What is different after a change of a file: device, inode, size, and both of its times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
@@ -47,11 +47,11 @@ impl Stamp {
     }
 }
 
-/// A file as it was read.
+/// A file as it was read. There may be very many: stamp and text are kept as hashes, keyed by a
+/// secret of this process, so that nobody can make two that coincide.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    stamp: Stamp,
-    /// Keyed by a secret of this process: nobody can make two texts that coincide.
+    stamp: u64,
     hash: u64,
     /// Whether the stamp can be relied on.
     settled: bool,
@@ -64,8 +64,12 @@ impl Known {
     }
 
     /// Whether the file at this path has the stamp that it had.
-    pub(super) fn is_as_it_was(&self, path: &Path) -> bool {
-        std::fs::symlink_metadata(path).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
+    pub(super) fn is_as_it_was(&self, path: &Path, hasher: &RandomState) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| self.has(&metadata, hasher))
+    }
+
+    fn has(&self, metadata: &Metadata, hasher: &RandomState) -> bool {
+        hasher.hash_one(Stamp::of(metadata)) == self.stamp
     }
 }
 
@@ -118,12 +122,16 @@ pub(super) fn read(
     hasher: &RandomState,
 ) -> Result<Content, NoContent> {
     if let Some(known) = before.filter(|known| known.settled && !sceptical)
-        && Stamp::of(&std::fs::symlink_metadata(path).map_err(no_content)?) == known.stamp
+        && known.has(&std::fs::symlink_metadata(path).map_err(no_content)?, hasher)
     {
         return Ok(Content::Same);
     }
     let (stamp, text) = text(path, limit)?;
-    let known = Known { stamp, hash: hasher.hash_one(&*text), settled: !stamp.is_fresh() };
+    let known = Known {
+        stamp: hasher.hash_one(stamp),
+        hash: hasher.hash_one(&*text),
+        settled: !stamp.is_fresh(),
+    };
     Ok(match before {
         Some(before) if before.hash == known.hash => Content::Touched(known),
         Some(_) | None => Content::Text(known, text),

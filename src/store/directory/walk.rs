@@ -141,7 +141,7 @@ impl Walker<'_> {
             }
             Err(error) => return self.fault(name, "unreadable-folder", error.to_string()),
         };
-        entries.sort_by_key(DirEntry::file_name);
+        entries.sort_by_cached_key(DirEntry::file_name);
         let swapped = self.swapped(&entries, path, name, depth);
         for entry in entries {
             let file_name = entry.file_name();
@@ -233,7 +233,8 @@ impl Walker<'_> {
         }
         let elsewhere = linked.or_else(|| {
             let expected = self.listing.root.join(name);
-            (expected != path).then(|| path.to_owned())
+            // Byte by byte: to compare by components takes much longer.
+            (expected.as_os_str() != path.as_os_str()).then(|| path.to_owned())
         });
         self.found.push((name.to_owned(), elsewhere));
     }

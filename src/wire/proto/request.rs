@@ -1,5 +1,6 @@
 //! `AuthorizeRequest`: from the message to a checked request.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use super::parameters::parameters;
@@ -50,23 +51,24 @@ pub type Sessions<'c> =
 ///
 /// The first field that is wrong.
 pub fn request(message: &v1::AuthorizeRequest, now: Timestamp) -> Refused<Request<'_>> {
-    request_with(View::of(message), now, &session)
+    request_with(&mut View::of(message), now, &session)
 }
 
-/// Reads a request; session policies come from `sessions`.
+/// Reads a request; session policies come from `sessions`. The lists of the message go into it: a
+/// message is long, and is moved as seldom as can be.
 ///
 /// # Errors
 ///
 /// The first field that is wrong.
 pub fn request_with<'a>(
-    message: View<'a>,
+    message: &mut View<'a>,
     now: Timestamp,
     sessions: Sessions<'_>,
 ) -> Refused<Request<'a>> {
     if message.request_id.len() > bound::REQUEST_ID {
         return refuse("request_id", format!("longer than {} bytes", bound::REQUEST_ID));
     }
-    let from = message.principal;
+    let from = message.principal.as_mut();
     let from = from.ok_or_else(|| InvalidRequest::new("principal", "missing: say who asks"))?;
     let principal = Principal::parse(from.arn)
         .map_err(|error| InvalidRequest::new("principal.arn", error.to_string()))?;
@@ -75,16 +77,16 @@ pub fn request_with<'a>(
         principal,
         role_arn: role_arn(from.role_arn, &principal)?,
         issuer_arn: issuer_arn(from.issuer_arn, &principal)?,
-        session_tags: pairs("principal.tags", from.tags)?,
+        session_tags: pairs("principal.tags", take(&mut from.tags))?,
         session_policies: session_policies(&from.session_policies, sessions)?,
         user_id: optional(from.user_id),
         source_identity: optional(from.source_identity),
         asked,
         key_id: key_id("key_id", message.key_id)?,
-        encryption_context: pairs("encryption_context", message.encryption_context)?,
-        grant_tokens: grant_tokens(message.grant_tokens)?,
-        context: context(&message.context, message.multivalued_context)?,
-        parameters: parameters(message.parameters)?,
+        encryption_context: pairs("encryption_context", take(&mut message.encryption_context))?,
+        grant_tokens: grant_tokens(take(&mut message.grant_tokens))?,
+        context: context(&message.context, take(&mut message.multivalued_context))?,
+        parameters: parameters(message.parameters.take())?,
         region: region("region", message.region)?,
         via_service: via_service(message.via_service)?,
         dry_run: message.dry_run,
@@ -272,7 +274,18 @@ fn context<'a>(
     if asserted.len() > bound::ITEMS {
         return refuse("context", format!("more than {} condition keys", bound::ITEMS));
     }
-    asserted.sort_by(|a, b| compare(a.name, b.name).then(a.name.cmp(b.name)));
+    let in_order =
+        |pair: &[Asserted<'_>]| matches!(pair, [a, b] if compare(a.name, b.name).is_lt());
+    if !asserted.windows(2).all(in_order) {
+        asserted.sort_by(|a, b| compare(a.name, b.name).then(a.name.cmp(b.name)));
+        once(&asserted)?;
+    }
+    asserted.retain(|asserted| asserted.values != AssertedValues::Many(Texts::new()));
+    Ok(asserted)
+}
+
+/// Whether no name stands twice, among condition keys in the order of their names.
+fn once(asserted: &[Asserted<'_>]) -> Refused<()> {
     for twins in asserted.windows(2) {
         if let [first, second] = twins
             && same(first.name, second.name)
@@ -284,8 +297,7 @@ fn context<'a>(
             );
         }
     }
-    asserted.retain(|asserted| asserted.values != AssertedValues::Many(Texts::new()));
-    Ok(asserted)
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -295,13 +307,15 @@ enum Arity {
 }
 
 fn assertable(field: impl Fn() -> String, name: &str, arity: Arity) -> Refused<()> {
-    if !has_form(name) {
+    let row = find(name);
+    // What is known has the form, but for what users may add to the name of a family.
+    let known = row.is_some_and(|row| row.name.len() == name.len());
+    if !known && !has_form(name) {
         return refuse(
             field(),
             format!("`{name}` is no condition key: expected the form `prefix:name`"),
         );
     }
-    let row = find(name);
     let kms = name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("kms:"));
     if kms || row.is_some_and(|row| row.supplier == Supplier::Derived) {
         return refuse(

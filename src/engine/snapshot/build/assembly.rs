@@ -9,7 +9,7 @@ use hashbrown::HashSet;
 
 use super::aliases::Target;
 use super::fingerprints::Fingerprints;
-use super::link::MOST_ALIASES;
+use super::link::{MOST_ALIASES, alias_name, named};
 use super::piece::Piece;
 use super::{Built, Merging, assemble};
 use crate::engine::bundle::Options;
@@ -68,6 +68,17 @@ impl Assembly {
         self.pieces.insert(name, piece);
     }
 
+    /// Takes over what documents say now.
+    pub fn extend(&mut self, documents: Vec<(Arc<str>, Piece)>) {
+        if !self.pieces.is_empty() {
+            return documents.into_iter().for_each(|(name, piece)| self.set(name, piece));
+        }
+        self.draft = None;
+        self.fingerprints.add(documents.iter().flat_map(|(_, piece)| piece.fingerprints()));
+        // A map that is made at once has no room to spare.
+        self.pieces = documents.into_iter().collect();
+    }
+
     /// Takes a document away; whether it was there.
     pub fn remove(&mut self, name: &Arc<str>) -> bool {
         let there = self.pieces.contains_key(name);
@@ -103,8 +114,8 @@ impl Assembly {
 
     fn change(&mut self, name: &Arc<str>, after: Option<&Piece>) {
         let before = self.pieces.get(name);
-        self.fingerprints.remove(before.map_or(&[], |piece| &piece.fingerprints));
-        self.fingerprints.add(after.map_or(&[], |piece| &piece.fingerprints));
+        self.fingerprints.remove(before.into_iter().flat_map(Piece::fingerprints));
+        self.fingerprints.add(after.into_iter().flat_map(Piece::fingerprints));
         let Some(draft) = &mut self.draft else { return };
         let fits = !draft.warned.contains(name)
             && Plain::of(before).zip(Plain::of(after)).is_some_and(|(before, after)| {
@@ -119,7 +130,7 @@ impl Assembly {
 /// A document that describes keys and their aliases, and nothing else.
 struct Plain<'p> {
     /// In order of their ARNs.
-    keys: Vec<&'p Key>,
+    keys: Vec<&'p Arc<Key>>,
     /// Alias ARN and key ARN, in order; the keys are among `keys`.
     aliases: Vec<(&'p Arc<str>, &'p Target)>,
 }
@@ -141,7 +152,7 @@ impl<'p> Plain<'p> {
         plain.aliases.iter().all(|(_, target)| plain.key(target).is_some()).then_some(plain)
     }
 
-    fn key(&self, arn: &str) -> Option<&'p Key> {
+    fn key(&self, arn: &str) -> Option<&'p Arc<Key>> {
         let at = self.keys.binary_search_by(|key| (*key.arn).cmp(arn)).ok()?;
         self.keys.get(at).copied()
     }
@@ -155,7 +166,7 @@ impl<'p> Plain<'p> {
     /// Names of the aliases of a key.
     fn names<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a str> {
         let own = self.aliases.iter().filter(|(_, target)| ***target == *key.arn);
-        own.map(|(arn, _)| super::link::alias_name(arn))
+        own.map(|(arn, _)| alias_name(arn))
     }
 }
 
@@ -243,7 +254,7 @@ impl Draft {
             names.extend(after.names(key).map(Box::from));
             names.sort_unstable();
             usable &= names.len() <= MOST_ALIASES;
-            set.keys.insert(Arc::clone(&key.arn), Key { aliases: names.into(), ..(*key).clone() });
+            set.keys.insert(Arc::clone(&key.arn), named(key, names));
         }
         let grown = set.keys.is_crowded() || set.aliases.is_crowded();
         usable

@@ -19,7 +19,7 @@ pub(super) type Things<T> = Box<[(Arc<str>, Entity<T>)]>;
 #[derive(Debug)]
 pub(super) struct Entity<T> {
     /// Of its content.
-    digest: Digest,
+    pub(super) digest: Digest,
     /// Where in its document it was described first.
     pub(super) span: Span,
     /// `None` when the description has errors.

@@ -30,7 +30,7 @@ impl Default for Fingerprints {
 
 impl Fingerprints {
     /// Adds some.
-    pub(super) fn add(&mut self, digests: &[Digest]) {
+    pub(super) fn add<'d>(&mut self, digests: impl IntoIterator<Item = &'d Digest>) {
         for digest in digests {
             let Some(part) = self.part(digest) else { continue };
             part.digests.push(*digest);
@@ -39,7 +39,7 @@ impl Fingerprints {
     }
 
     /// Takes some away, each once.
-    pub(super) fn remove(&mut self, digests: &[Digest]) {
+    pub(super) fn remove<'d>(&mut self, digests: impl IntoIterator<Item = &'d Digest>) {
         for digest in digests {
             let Some(part) = self.part(digest) else { continue };
             part.sort();

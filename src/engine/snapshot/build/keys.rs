@@ -36,7 +36,7 @@ impl Reading<'_> {
         let arn = self.key_arn(metadata);
         let errors = self.said.problems.len();
         let key = self.key_with(object, metadata, arn);
-        let clean = key.filter(|_| self.no_error_since(errors));
+        let clean = key.filter(|_| self.no_error_since(errors)).map(Arc::new);
         let Some(arn) = arn else { return };
         let counts = |name: &str| MEMBERS.contains(&name);
         let digest = self.fingerprint("key", arn.text, object, counts, Holds::Policies);

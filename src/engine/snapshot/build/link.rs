@@ -51,9 +51,9 @@ impl Linker {
     /// Keys with the names of their aliases, and aliases by ARN.
     pub(super) fn keys(
         &mut self,
-        keys: &Merged<'_, Key>,
+        keys: &Merged<'_, Arc<Key>>,
         aliases: &Merged<'_, Target>,
-    ) -> (Shards<Key>, Shards<Target>) {
+    ) -> (Shards<Arc<Key>>, Shards<Target>) {
         let mut names: HashMap<&str, Vec<Box<str>>> = HashMap::new();
         let mut targets = Vec::new();
         for (arn, mark, target) in aliases.values() {
@@ -81,7 +81,7 @@ impl Linker {
                     .help("KMS refuses to authorize by alias beyond its quota");
                 self.report(problem, mark);
             }
-            let key = Key { aliases: aliases.into(), ..key.clone() };
+            let key = named(key, aliases);
             linked.push((Arc::clone(&key.arn), key));
         }
         (linked.into_iter().collect(), targets.into_iter().collect())
@@ -91,7 +91,7 @@ impl Linker {
     pub(super) fn grants(
         &mut self,
         grants: &Merged<'_, Grant>,
-        keys: &Merged<'_, Key>,
+        keys: &Merged<'_, Arc<Key>>,
     ) -> DocumentGrants {
         let mut kept: Vec<Grant> = Vec::new();
         let mut tokens: HashSet<Box<str>> = HashSet::new();
@@ -267,13 +267,21 @@ impl Linker {
     }
 }
 
+/// The key with these aliases. Most have none, and are shared as they are.
+pub(super) fn named(key: &Arc<Key>, aliases: Vec<Box<str>>) -> Arc<Key> {
+    if aliases.is_empty() {
+        return Arc::clone(key);
+    }
+    Arc::new(Key { aliases: aliases.into(), ..Key::clone(key) })
+}
+
 /// `alias/…` of the ARN of an alias.
 pub(super) fn alias_name(arn: &str) -> &str {
     arn.splitn(6, ':').last().unwrap_or_default()
 }
 
 /// The ARNs of the keys by their ids; `None` where several keys have the id.
-fn arns_by_id<'p>(keys: &Merged<'p, Key>) -> HashMap<&'p str, Option<&'p str>> {
+fn arns_by_id<'p>(keys: &Merged<'p, Arc<Key>>) -> HashMap<&'p str, Option<&'p str>> {
     let mut arns: HashMap<&str, Option<&str>> = HashMap::new();
     for arn in keys.ids() {
         let id = arn.rsplit('/').next().unwrap_or(arn);

@@ -21,7 +21,7 @@ use crate::engine::term::account::AccountId;
 /// What all documents say, each thing once; where they contradict each other, what the first says.
 #[derive(Debug, Default)]
 pub(super) struct All<'p> {
-    pub(super) keys: Merged<'p, Key>,
+    pub(super) keys: Merged<'p, Arc<Key>>,
     pub(super) aliases: Merged<'p, Target>,
     pub(super) grants: Merged<'p, Grant>,
     pub(super) users: Merged<'p, Carrier>,

@@ -23,9 +23,8 @@ use crate::engine::term::account::AccountId;
 /// What a document says. Most describe a key: what they seldom have takes no room.
 #[derive(Debug, Default)]
 pub struct Piece {
-    pub(super) keys: Things<Key>,
+    pub(super) keys: Things<Arc<Key>>,
     pub(super) aliases: Things<Target>,
-    pub(super) fingerprints: Box<[Digest]>,
     rest: Option<Box<Rest>>,
 }
 
@@ -43,6 +42,8 @@ pub(super) struct Rest {
     pub(super) assertions: Box<[Assertion]>,
     pub(super) described_accounts: Box<[AccountId]>,
     pub(super) problems: Box<[Problem]>,
+    /// Of everything that the document says.
+    fingerprints: Box<[Digest]>,
     /// Whether the document could not be read: what seems to be missing may be in it.
     pub(super) unread: bool,
 }
@@ -79,9 +80,8 @@ impl Piece {
             && said.problems.is_empty()
             && !said.unread;
         let (keys, aliases) = (said.keys.into_things(), said.aliases.into_things());
-        let fingerprints = said.fingerprints.into();
         if plain {
-            return Self { keys, aliases, fingerprints, rest: None };
+            return Self { keys, aliases, rest: None };
         }
         let rest = Rest {
             grants: said.grants.into_things(),
@@ -95,9 +95,21 @@ impl Piece {
             assertions: said.assertions.into(),
             described_accounts: said.described_accounts.into_iter().collect(),
             problems: said.problems.into(),
+            fingerprints: said.fingerprints.into(),
             unread: said.unread,
         };
-        Self { keys, aliases, fingerprints, rest: Some(Box::new(rest)) }
+        Self { keys, aliases, rest: Some(Box::new(rest)) }
+    }
+
+    /// Fingerprints of the things that it describes.
+    pub(super) fn fingerprints(&self) -> impl Iterator<Item = &Digest> {
+        let keys = self.keys.iter().map(|(_, entity)| &entity.digest);
+        let aliases = self.aliases.iter().map(|(_, entity)| &entity.digest);
+        let (plain, rest) = match &self.rest {
+            None => (Some(keys.chain(aliases)), None),
+            Some(rest) => (None, Some(rest.fingerprints.iter())),
+        };
+        plain.into_iter().flatten().chain(rest.into_iter().flatten())
     }
 
     pub(super) fn rest(&self) -> Option<&Rest> {

@@ -25,7 +25,7 @@ use crate::engine::term::account::AccountId;
 #[derive(Debug, Default)]
 pub(super) struct Said {
     /// By ARN.
-    pub(super) keys: Entities<Key>,
+    pub(super) keys: Entities<Arc<Key>>,
     /// By ARN.
     pub(super) aliases: Entities<Target>,
     /// By ARN of the key and id.

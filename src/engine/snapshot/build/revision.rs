@@ -49,7 +49,7 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 
 /// Fingerprint of a value.
 pub(super) fn digest_of(json: &Json<'_>) -> Digest {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(json.span.end.saturating_sub(json.span.start));
     json.canonical(&mut out);
     digest(&out)
 }

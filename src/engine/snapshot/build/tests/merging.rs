@@ -7,8 +7,8 @@ use crate::engine::bundle::{Document, Options};
 use crate::engine::grant::ContextConstraint;
 use crate::engine::kms::key_state::{KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
 use crate::engine::policy::principal::PrincipalPattern;
+use crate::engine::snapshot::Named;
 use crate::engine::snapshot::build::build;
-use crate::engine::snapshot::{Key, Named};
 use crate::engine::term::account::AccountId;
 
 const ALLOW: &str =
@@ -198,11 +198,7 @@ fn assertions_are_kept_for_later() {
 #[test]
 fn keys_are_found_by_their_parts() {
     let built = built(&[&key("")]);
-    let parts = built
-        .snapshot
-        .keys
-        .values()
-        .map(|key: &Key| (key.region(), key.partition(), key.id()))
-        .next();
+    let parts =
+        built.snapshot.keys.values().map(|key| (key.region(), key.partition(), key.id())).next();
     assert_eq!(parts, Some(("us-west-2", "aws", "1")));
 }
