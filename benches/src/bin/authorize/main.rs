@@ -11,8 +11,9 @@ mod client;
 mod servers;
 
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 
-use keyward_benches::world::{document_of_keys, role};
+use keyward_benches::world::{document_of_keys, key, key_arn, role, ten_statements};
 use keyward_benches::{ROUNDS, median, print};
 
 use servers::{Address, Round, Server};
@@ -25,7 +26,7 @@ const KEYWARD: &str = "target/release/keyward";
 
 type Case = fn(&Path);
 
-const CASES: [(&str, Case); 7] = [
+const CASES: [(&str, Case); 8] = [
     ("tcp", tcp),
     ("unix", unix),
     ("rotation", rotation),
@@ -33,6 +34,7 @@ const CASES: [(&str, Case); 7] = [
     ("batch", batch_and_stream),
     ("cores", cores),
     ("latency", latency),
+    ("reloading", reloading),
 ];
 
 fn main() {
@@ -218,4 +220,49 @@ fn latency(keyward: &Path) {
             ],
         );
     }
+}
+
+/// Open loop over a thousand documents of a key each: at rest, and while one of them is replaced
+/// every second.
+fn reloading(keyward: &Path) {
+    const KEYS: usize = 1_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |index: usize, tenant: &str| {
+        let next = folder.path().join(".next");
+        std::fs::write(&next, key(&key_arn(index), ten_statements(tenant)).to_string()).expect("a file");
+        std::fs::rename(next, folder.path().join(format!("{index}.json"))).expect("over it");
+    };
+    (0..KEYS).for_each(|index| write(index, "42"));
+    std::fs::write(folder.path().join("role.json"), role(Vec::new()).to_string()).expect("a file");
+    let ours = Server::keyward(keyward, folder.path(), Address::Tcp, 1, "0");
+    let (mut rest, mut busy) = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        rest.push(ours.open_loop("10000"));
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let write = &write;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut turn = 0;
+                // Until the sender is dropped.
+                while stopped.recv_timeout(std::time::Duration::from_secs(1)).is_err_and(|end| end == RecvTimeoutError::Timeout) {
+                    write((round * 100 + turn) % KEYS, &format!("changed-{round}-{turn}"));
+                    turn += 1;
+                }
+            });
+            busy.push(ours.open_loop("10000"));
+            drop(stop);
+        });
+    }
+    let middle = |of: &[[f64; 3]], at: usize| median(of.iter().map(|found| found[at]).collect());
+    print(
+        "authorize",
+        "open loop, 10000 requests a second, one core, at rest and while a file a second changes",
+        &[
+            ("rest_p50_us", middle(&rest, 0)),
+            ("reloading_p50_us", middle(&busy, 0)),
+            ("rest_p99_us", middle(&rest, 1)),
+            ("reloading_p99_us", middle(&busy, 1)),
+            ("p99_ratio", middle(&busy, 1) / middle(&rest, 1)),
+        ],
+    );
 }
