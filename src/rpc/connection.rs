@@ -1,218 +1,113 @@
-//! Connections as they come in, each with what it proves of its other end.
+//! The bytes of a connection, with what it proves of its other end.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Sleep, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
 
-use super::certificate::client;
-use super::listener::Listener;
-use super::peer::{Identity, Origin, Peer};
-use super::tls::Tls;
-use super::workers::Movable;
+use super::peer::Peer;
+use super::turns::Turn;
 
 /// A connection has this long to make itself known: the TLS handshake, and the first bytes.
-const HELLO: Duration = Duration::from_secs(10);
+pub(super) const HELLO: Duration = Duration::from_secs(10);
 
 /// What every HTTP/2 client begins with: the preface, and the head of a frame of settings.
 ///
 /// Source: RFC 9113, section 3.4.
 const HELLO_BYTES: usize = 24 + 9;
 
-/// Connections that are ready and wait to be served.
-const READY: usize = 64;
-
-/// A pause after accepting failed, as when file descriptors have run out.
-const BREATH: Duration = Duration::from_millis(50);
+/// After its last byte a connection is read for so long, and so much: what a client sent meanwhile
+/// must not be unread when the connection is closed, or the operating system takes back the answers
+/// that are still on their way.
+///
+/// Source: RFC 1122, section 4.2.2.13.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A connection.
 pub(super) struct Connection {
     io: Io,
     peer: Peer,
+    turn: Turn,
     /// Until the first bytes are there.
     hello: Option<Pin<Box<Sleep>>>,
     /// Bytes that came before that.
     heard: usize,
+    /// Set after the last byte.
+    linger: Option<Linger>,
     /// Given back when the connection ends.
     _place: OwnedSemaphorePermit,
 }
 
-enum Io {
+/// How long, and how much, is read of a connection that is over.
+struct Linger {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+/// What bytes go over.
+pub(super) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How connections are accepted; clones share the places.
-#[derive(Clone, Debug)]
-pub(super) struct Accept {
-    /// With TLS, if there is any; Unix sockets never have it.
-    pub(super) tls: Option<Arc<Tls>>,
-    /// Places for connections, of all listeners together.
-    pub(super) places: Arc<Semaphore>,
-}
-
-/// Accepts the connections of a listener. Dropped, it takes its socket's file along.
-#[derive(Debug)]
-pub(super) struct Acceptor {
-    listener: Listener,
-    accept: Accept,
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        if let Listener::Unix(_, path) = &self.listener {
-            // It may be gone already; a socket nobody listens on is replaced at the next start.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-impl Acceptor {
-    pub(super) fn new(listener: Listener, accept: Accept) -> Self {
-        Self { listener, accept }
-    }
-
-    /// The next connection, once there is a place for it.
-    ///
-    /// # Errors
-    ///
-    /// It could not be accepted; the next one may be.
-    pub(super) async fn next(&self) -> io::Result<Arrived> {
-        let places = Arc::clone(&self.accept.places);
-        let place = places.acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, origin) = match &self.listener {
-            Listener::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                // Without it answers may only be slower.
-                let _ = stream.set_nodelay(true);
-                (Socket::Tcp(stream.into_std()?), Origin::of(address.ip()))
-            }
-            Listener::Unix(listener, _) => {
-                (Socket::Unix(listener.accept().await?.0.into_std()?), Origin::Unix)
-            }
-        };
-        let tls = self.accept.tls.as_ref().map(|tls| tls.config());
-        Ok(Arrived { socket, origin, tls, place })
-    }
-
-    /// Its connections, in the runtime of the calling task, until `stop` ends.
-    pub(super) fn here(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> ReceiverStream<io::Result<Connection>> {
-        let (ready, connections) = mpsc::channel(READY);
-        tokio::spawn(async move {
-            let mut stop = std::pin::pin!(stop);
-            loop {
-                let accepted = tokio::select! {
-                    () = &mut stop => return,
-                    () = ready.closed() => return,
-                    accepted = self.next() => accepted,
-                };
-                let Ok(arrived) = accepted else {
-                    let _ = timeout(BREATH, &mut stop).await;
-                    continue;
-                };
-                let ready = ready.clone();
-                // Handshakes do not wait for each other.
-                tokio::spawn(async move {
-                    if let Some(connection) = arrived.here().await {
-                        // Nobody serves any more: the connection ends.
-                        let _ = ready.send(Ok(connection)).await;
-                    }
-                });
-            }
-        });
-        ReceiverStream::new(connections)
-    }
-}
-
-/// A connection that was accepted, and has not shaken hands yet.
-#[derive(Debug)]
-pub(super) struct Arrived {
-    socket: Socket,
-    origin: Origin,
-    tls: Option<Arc<ServerConfig>>,
-    place: OwnedSemaphorePermit,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
-}
-
-impl Movable for Arrived {
-    type Here = Connection;
-
-    async fn here(self) -> Option<Connection> {
-        let Self { socket, origin, tls, place } = self;
-        let (io, identity) = match (socket, tls) {
-            (Socket::Tcp(stream), None) => {
-                (Io::Tcp(TcpStream::from_std(stream).ok()?), Identity::Nobody)
-            }
-            (Socket::Tcp(stream), Some(tls)) => {
-                let stream = TcpStream::from_std(stream).ok()?;
-                let (stream, identity) = shake_hands(TlsAcceptor::from(tls), stream).await?;
-                (Io::Tls(Box::new(stream)), identity)
-            }
-            (Socket::Unix(stream), _) => {
-                let stream = UnixStream::from_std(stream).ok()?;
-                let identity = stream.peer_cred().map_or(Identity::Nobody, |credentials| {
-                    Identity::Unix { uid: credentials.uid() }
-                });
-                (Io::Unix(stream), identity)
-            }
-        };
-        Some(Connection::new(io, Peer::new(origin, identity), place))
-    }
-}
-
-/// A handshake that fails is the client's affair.
-async fn shake_hands(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-) -> Option<(TlsStream<TcpStream>, Identity)> {
-    let stream = match timeout(HELLO, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            return None;
-        }
-        Err(_) => return None,
-    };
-    let (_, session) = stream.get_ref();
-    let identity = match session.peer_certificates().and_then(<[_]>::first) {
-        None => Identity::Nobody,
-        // What cannot be read proves nothing.
-        Some(der) => client(der).map_or(Identity::Nobody, Identity::Certificate),
-    };
-    Some((stream, identity))
-}
-
 impl Connection {
-    fn new(io: Io, peer: Peer, place: OwnedSemaphorePermit) -> Self {
-        Self { io, peer, hello: Some(Box::pin(sleep(HELLO))), heard: 0, _place: place }
+    /// A connection, which takes a place.
+    pub(super) fn new(io: Io, peer: Peer, turn: Turn, place: OwnedSemaphorePermit) -> Self {
+        let hello = Some(Box::pin(sleep(HELLO)));
+        Self { io, peer, turn, hello, heard: 0, linger: None, _place: place }
+    }
+
+    /// Who is at its other end.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
+impl Io {
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
 
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
+    fn shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl Linger {
+    /// Reads what nobody wants, until the client ends the connection or there was enough of it.
+    fn poll(&mut self, io: &mut Io, context: &mut Context<'_>) -> Poll<()> {
+        let mut scrap = [0; 4096];
+        while self.left > 0 {
+            let mut buffer = ReadBuf::new(&mut scrap);
+            match io.read(context, &mut buffer) {
+                Poll::Pending => return self.until.as_mut().poll(context),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.left = self.left.saturating_sub(buffer.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -222,12 +117,15 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        let read = match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Io::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-            Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
+        let read = self.io.read(context, buffer);
+        match &read {
+            Poll::Pending => self.turn.passes(),
+            Poll::Ready(_) => self.turn.took(buffer.filled().len().saturating_sub(before)),
+        }
         if self.hello.is_some() {
             // From then on unanswered pings end it.
             self.heard += buffer.filled().len().saturating_sub(before);
@@ -263,11 +161,13 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Io::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        let Self { io, linger, .. } = &mut *self;
+        if linger.is_none() {
+            ready!(io.shutdown(context))?;
         }
+        let linger = linger
+            .get_or_insert_with(|| Linger { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES });
+        linger.poll(io, context).map(Ok)
     }
 
     fn poll_write_vectored(
@@ -288,5 +188,61 @@ impl AsyncWrite for Connection {
             Io::Unix(stream) => stream.is_write_vectored(),
             Io::Tls(stream) => stream.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Semaphore;
+
+    use super::{Connection, Io};
+    use crate::rpc::peer::{Identity, Origin, Peer};
+    use crate::rpc::turns::Turns;
+
+    /// More than is on its way between two sockets.
+    const ANSWER: usize = 8 * 1024 * 1024;
+
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let peer = Peer::new(Origin::Loopback, Identity::Nobody);
+        (Connection::new(Io::Tcp(near), peer, Turns::default().turn(), place), far)
+    }
+
+    #[tokio::test]
+    async fn what_is_said_too_late_takes_back_no_answer() {
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"too late").await.unwrap();
+        let answering = tokio::spawn(async move {
+            near.write_all(&vec![7; ANSWER]).await.unwrap();
+            near.shutdown().await.unwrap();
+        });
+        let mut answer = Vec::new();
+        far.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer.len(), ANSWER);
+        drop(far);
+        answering.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_never_ends_a_connection_is_not_waited_for() {
+        let (mut near, far) = pair().await;
+        near.shutdown().await.unwrap();
+        drop(far);
+    }
+
+    #[tokio::test]
+    async fn who_never_stops_talking_is_not_listened_to() {
+        let (mut near, mut far) = pair().await;
+        let talking = tokio::spawn(async move { while far.write_all(&[0; 4096]).await.is_ok() {} });
+        near.shutdown().await.unwrap();
+        drop(near);
+        talking.await.unwrap();
     }
 }

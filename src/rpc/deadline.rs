@@ -1,7 +1,4 @@
 //! A call whose time is over ends with `DEADLINE_EXCEEDED`.
-//!
-//! The transport has a timer of its own, whose word for it is `CANCELLED`. This one stands within
-//! it, is set first and is asked first.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};

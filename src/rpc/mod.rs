@@ -1,5 +1,6 @@
 //! The gRPC edge.
 
+mod acceptor;
 pub mod analysis;
 mod arrival;
 pub mod authorization;
@@ -23,9 +24,11 @@ pub mod policies;
 mod quiet;
 mod refusal;
 pub mod server;
+mod serving;
 pub mod status;
 pub mod tls;
 mod tokens;
 mod told;
+mod turns;
 mod validate;
 mod workers;

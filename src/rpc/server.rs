@@ -7,19 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
-use tower::layer::util::{Identity, Stack};
 
+use super::acceptor::{Accept, Acceptor};
 use super::analysis::Analysis;
 use super::arrival::Arrivals;
 use super::authorization::{Authorization, Clock};
 use super::callers::Gate;
-use super::connection::{Accept, Acceptor};
-use super::deadline::Deadlines;
 use super::entrance::Entrance;
 use super::grants::Grants;
 use super::health;
@@ -28,6 +24,7 @@ use super::in_place::InPlace;
 use super::limits::{Busy, Limits, Shed};
 use super::listener::Listener;
 use super::policies::PolicySet;
+use super::serving::{Phase, Serving};
 use super::tls::Tls;
 use super::workers::Workers;
 use crate::engine::term::time::Timestamp;
@@ -39,21 +36,6 @@ use crate::wire::v1;
 use crate::wire::v1::analysis_service_server::AnalysisServiceServer;
 use crate::wire::v1::grant_service_server::GrantServiceServer;
 use crate::wire::v1::policy_service_server::PolicyServiceServer;
-
-/// Bytes of a request's headers.
-const HEADER_BYTES: u32 = 16 * 1024;
-
-/// How often a connection that says nothing is asked whether it is there, and how long it may take
-/// to say so.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// Calls that a client may begin and give up, or get wrong, before its connection is cut.
-///
-/// Source: CVE-2023-44487 (rapid reset).
-const RESETS: usize = 64;
-
-/// A connection that was asked to end has this long to do so.
-const AGE_GRACE: Duration = Duration::from_secs(30);
 
 /// The instant of the machine's clock.
 #[must_use]
@@ -74,7 +56,7 @@ pub enum ServeError {
     Threads(#[from] std::io::Error),
     /// A listener failed.
     #[error("a listener failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    Listener(#[from] JoinError),
 }
 
 /// Where what is served.
@@ -187,7 +169,7 @@ pub async fn serve(
             services.max_staleness,
             services.telemetry.clone(),
         )));
-    let (stop, stopped) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Serving);
     let draining = Arc::new(AtomicBool::new(false));
     // Until the very end, so that draining can be watched. Dropped, its tasks end.
     let mut probed = JoinSet::new();
@@ -200,125 +182,55 @@ pub async fn serve(
         });
         probed.spawn(http::serve(listener, services.telemetry.clone(), ready));
     }
-    let mut serving = JoinSet::new();
-    let workers = listeners.threads.map(Workers::start).transpose()?;
-    let served = Served {
-        limits: listeners.limits,
-        busy: Busy::new(listeners.limits.calls, Arc::clone(&services.shed)),
-        arrivals: Arrivals::new(
-            listeners.limits.incoming_bytes,
-            listeners.limits.message_time,
-            services.shed,
-        ),
-        accept: Accept {
-            tls: listeners.tls,
-            places: Arc::new(Semaphore::new(listeners.limits.connections)),
-        },
-        stopped,
+    let here = Arc::new(Workers::here());
+    let threads = listeners.threads.map(Workers::start).transpose()?.map(Arc::new);
+    let answering = threads.as_ref().unwrap_or(&here);
+    let limits = listeners.limits;
+    let entrance = Entrance {
+        busy: Busy::new(limits.calls, Arc::clone(&services.shed)),
+        arrivals: Arrivals::new(limits.incoming_bytes, limits.message_time, services.shed),
+        operators: None,
     };
+    let operators = Entrance { operators: Some(gate), ..entrance.clone() };
+    let accept =
+        Accept { tls: listeners.tls, places: Arc::new(Semaphore::new(limits.connections)) };
     let (data, admin) = (data.routes(), admin.routes());
+    let mut accepting = JoinSet::new();
+    let mut listen = |listener, workers: &Arc<Workers>, entrance: &Entrance, routes: &Routes| {
+        let serving = Serving::new(&limits, entrance, routes.clone(), phases.clone());
+        let acceptor = Acceptor::new(listener, accept.clone());
+        accepting.spawn(acceptor.run(Arc::clone(workers), serving));
+    };
     for listener in listeners.data {
-        match &workers {
-            Some(workers) => served.spread(listener, &data, workers, &mut serving),
-            None => drop(serving.spawn(served.clone().one(listener, data.clone(), None))),
-        }
+        listen(listener, answering, &entrance, &data);
     }
     for listener in listeners.admin {
         // The permissions of a Unix socket say who is an operator.
-        let operators = matches!(listener, Listener::Tcp(_)).then(|| Arc::clone(&gate));
-        serving.spawn(served.clone().one(listener, admin.clone(), operators));
+        let entrance = match listener {
+            Listener::Tcp(_) => &operators,
+            Listener::Unix(..) => &entrance,
+        };
+        listen(listener, &here, entrance, &admin);
     }
+    // Only what is served holds it.
+    drop(phases);
     tokio::select! {
         () = shutdown => {}
         () = health::follow(&reporter, policy_status) => {}
-        Some(ended) = serving.join_next() => return ended.unwrap_or(Ok(())).map_err(Into::into),
+        Some(ended) = accepting.join_next() => return ended.map_err(Into::into),
     }
     health::drain(&reporter).await;
-    let (leaving, drain) = (listeners.drain.grace, listeners.drain.timeout);
+    let drain = listeners.drain;
     draining.store(true, Ordering::Release);
     // A listener that ends meanwhile leaves nobody to wait for.
-    let _ = timeout(leaving, serving.join_next()).await;
+    let _ = timeout(drain.grace, accepting.join_next()).await;
     // Nobody may be listening any more: then there is nothing to stop.
-    let _ = stop.send(true);
-    let drained = timeout(drain, async { while serving.join_next().await.is_some() {} });
-    if drained.await.is_err() {
+    let _ = phase.send(Phase::Leaving);
+    if timeout(drain.timeout, phase.closed()).await.is_err() {
         tracing::warn!("calls in flight did not end in time and are cut off");
+        let _ = phase.send(Phase::Gone);
     }
     Ok(())
-}
-
-/// Ends when the service is told to stop.
-async fn stop(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone: stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// How listeners are served.
-#[derive(Clone)]
-struct Served {
-    limits: Limits,
-    busy: Busy,
-    arrivals: Arrivals,
-    accept: Accept,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Served {
-    fn router(
-        &self,
-        routes: Routes,
-        operators: Option<Arc<Gate>>,
-    ) -> Router<Stack<Entrance, Stack<Deadlines, Identity>>> {
-        let mut server = Server::builder()
-            .http2_max_header_list_size(HEADER_BYTES)
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .max_concurrent_streams(self.limits.streams)
-            .http2_max_pending_accept_reset_streams(Some(RESETS))
-            .http2_max_local_error_reset_streams(Some(RESETS));
-        if !self.limits.connection_age.is_zero() {
-            server = server
-                .max_connection_age(self.limits.connection_age)
-                .max_connection_age_grace(AGE_GRACE);
-        }
-        let (busy, arrivals) = (self.busy.clone(), self.arrivals.clone());
-        let entrance = Entrance { busy, arrivals, operators };
-        server.layer(Deadlines).layer(entrance).add_routes(routes)
-    }
-
-    /// Serves what a listener accepts on the threads.
-    fn spread(
-        &self,
-        listener: Listener,
-        routes: &Routes,
-        workers: &Workers,
-        serving: &mut JoinSet<Result<(), tonic::transport::Error>>,
-    ) {
-        let (dealer, dealt) = workers.deal();
-        for (runtime, share) in dealt {
-            let served = self.router(routes.clone(), None);
-            let served = served.serve_with_incoming_shutdown(share, stop(self.stopped.clone()));
-            serving.spawn_on(served, &runtime);
-        }
-        let acceptor = Acceptor::new(listener, self.accept.clone());
-        let stopping = stop(self.stopped.clone());
-        serving.spawn(async move {
-            dealer.deal(acceptor, stopping).await;
-            Ok(())
-        });
-    }
-
-    async fn one(
-        self,
-        listener: Listener,
-        routes: Routes,
-        operators: Option<Arc<Gate>>,
-    ) -> Result<(), tonic::transport::Error> {
-        let router = self.router(routes, operators);
-        let acceptor = Acceptor::new(listener, self.accept);
-        let incoming = acceptor.here(stop(self.stopped.clone()));
-        router.serve_with_incoming_shutdown(incoming, stop(self.stopped)).await
-    }
 }
 
 /// Reflection over some services; `google.rpc` too, so that clients can read error details.

@@ -40,6 +40,7 @@ mod policy_tests;
 mod quickstart;
 mod recorded;
 mod reload;
+mod rolling;
 mod served;
 mod simulation;
 mod templates;

@@ -98,8 +98,13 @@ impl Served {
     }
 
     /// The same; gives back what it told on standard error.
-    pub(crate) fn stop_and_read(mut self) -> String {
+    pub(crate) fn stop_and_read(self) -> String {
         self.signal("-TERM");
+        self.ended_and_read()
+    }
+
+    /// Waits for the good end of one that was asked to stop; gives back the same.
+    pub(crate) fn ended_and_read(mut self) -> String {
         assert_eq!(self.process.wait().expect("an end").code(), Some(0));
         self.told.take().expect("a reader").join().expect("what it told")
     }

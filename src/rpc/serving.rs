@@ -1,0 +1,176 @@
+//! One connection over HTTP/2, from its first byte to its last.
+//!
+//! Whoever connected is answered, whenever the service is told to leave: a connection is asked to
+//! end (`GOAWAY`), what was begun on it is finished, and then it ends.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::service::Routes;
+use tower::util::Oneshot;
+use tower::{Layer as _, ServiceExt as _};
+
+use super::acceptor::Arrived;
+use super::connection::Connection;
+use super::deadline::{Deadline, Deadlines};
+use super::entrance::{Entered, Entrance};
+use super::limits::Limits;
+use super::peer::Peer;
+use super::turns::{Read, Turns};
+
+/// Bytes of a request's headers.
+const HEADER_BYTES: u32 = 16 * 1024;
+
+/// How often a connection that says nothing is asked whether it is there, and how long it may take
+/// to say so.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Calls that a client may begin and give up, or get wrong, before its connection is cut.
+///
+/// Source: CVE-2023-44487 (rapid reset).
+const RESETS: usize = 64;
+
+/// A connection that was asked to end because of its age has this long to do so.
+const AGE_GRACE: Duration = Duration::from_secs(30);
+
+/// How far the service has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It answers whoever comes.
+    Serving,
+    /// Nobody new is let in; what was begun is finished.
+    Leaving,
+    /// What is not finished is cut off.
+    Gone,
+}
+
+/// How the connections of a listener are served.
+#[derive(Clone)]
+pub(super) struct Serving {
+    http: Builder<TokioExecutor>,
+    answers: Deadline<Entered<Routes>>,
+    age: Duration,
+    /// Held by whatever is served, so that the end of all of it can be waited for.
+    phase: watch::Receiver<Phase>,
+}
+
+impl Serving {
+    pub(super) fn new(
+        limits: &Limits,
+        entrance: &Entrance,
+        routes: Routes,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let mut http = Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_header_list_size(HEADER_BYTES)
+            .keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .max_concurrent_streams(limits.streams)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(RESETS);
+        let answers = Deadlines.layer(entrance.layer(routes.prepare()));
+        Self { http, answers, age: limits.connection_age, phase }
+    }
+
+    /// Ends when the service is told to leave.
+    pub(super) fn leaving(&self) -> impl Future<Output = ()> + use<> {
+        reached(self.phase.clone(), Phase::Leaving)
+    }
+
+    /// Serves what was accepted until it ends, or until what is not finished is cut off.
+    pub(super) async fn serve(self, arrived: Arrived, turns: Turns) {
+        let gone = reached(self.phase.clone(), Phase::Gone);
+        let served = async {
+            if let Some(connection) = arrived.here(&turns).await {
+                self.connection(connection, turns).await;
+            }
+        };
+        tokio::select! {
+            () = gone => {}
+            () = served => {}
+        }
+    }
+
+    async fn connection(self, connection: Connection, turns: Turns) {
+        let leaving = self.leaving();
+        let calls = Calls { peer: connection.peer(), answers: self.answers, turns };
+        let mut served = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
+        // A connection that fails is the client's affair.
+        let grace = tokio::select! {
+            _ = &mut served => return,
+            () = leaving => None,
+            () = aged(self.age) => Some(AGE_GRACE),
+        };
+        served.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = served => {}
+            () = aged(grace.unwrap_or_default()) => {}
+        }
+    }
+}
+
+/// Ends after so long; zero: never.
+async fn aged(age: Duration) {
+    if age.is_zero() {
+        std::future::pending::<()>().await;
+    }
+    sleep(age).await;
+}
+
+/// Ends when the service has come so far.
+async fn reached(mut phase: watch::Receiver<Phase>, goal: Phase) {
+    // An error means that nobody is there any more who could say so.
+    let _ = phase.wait_for(|phase| *phase >= goal).await;
+}
+
+/// The calls of one connection.
+struct Calls {
+    peer: Peer,
+    answers: Deadline<Entered<Routes>>,
+    turns: Turns,
+}
+
+impl Service<Request<Incoming>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Begins<Oneshot<Deadline<Entered<Routes>>, Request<Body>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer.clone());
+        let answer = self.answers.clone().oneshot(request);
+        Begins { read: Some(self.turns.read()), answer }
+    }
+}
+
+pin_project! {
+    /// A call that has begun as soon as it is asked for its answer.
+    struct Begins<F> {
+        read: Option<Read>,
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F: Future> Future for Begins<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.read.take();
+        this.answer.poll(context)
+    }
+}
