@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use super::config::access::AccessConfig;
+use crate::engine::term::request::Bound;
 use crate::rpc::callers::{Callers, Gate};
 use crate::rpc::limits::Shed;
 use crate::rpc::tls::{Reloaded, Tls};
@@ -211,6 +212,13 @@ impl Access {
         telemetry.observe(Quantity::Refused("overloaded"), shed(|shed| &shed.calls));
         telemetry.observe(Quantity::Refused("incoming_bytes"), shed(|shed| &shed.bytes));
         telemetry.observe(Quantity::Refused("too_slow"), shed(|shed| &shed.slow));
+        telemetry.observe(Quantity::Refused("message_bytes"), shed(|shed| &shed.long));
+        for bound in Bound::ALL {
+            let shed = Arc::clone(&self.shed);
+            telemetry.observe(Quantity::Refused(bound.name()), move || {
+                shed.beyond(bound).load(Ordering::Relaxed)
+            });
+        }
         let count = |read: fn(&Counts) -> &AtomicU64| {
             let counts = Arc::clone(&self.counts);
             move || read(&counts).load(Ordering::Relaxed)

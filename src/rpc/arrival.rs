@@ -16,7 +16,7 @@ use tonic::codegen::http::Request;
 use tonic::{Code, Status};
 
 use super::in_place::PREFIX;
-use super::limits::Shed;
+use super::limits::{Limits, Shed};
 use super::status;
 
 /// Methods whose clients may take their time between messages.
@@ -29,6 +29,8 @@ pub(super) struct Arrivals {
     room: Arc<Room>,
     /// A message has so long to come whole.
     time: Duration,
+    /// A message has at most so many bytes.
+    longest: usize,
 }
 
 /// Room for what has come of messages that are not whole.
@@ -40,9 +42,10 @@ struct Room {
 }
 
 impl Arrivals {
-    /// All messages that are not whole have at most so many bytes.
-    pub(super) fn new(most: usize, time: Duration, shed: Arc<Shed>) -> Self {
-        Self { room: Arc::new(Room { most, taken: AtomicUsize::new(0), shed }), time }
+    /// Messages that are not whole are held to `limits`.
+    pub(super) fn new(limits: &Limits, shed: Arc<Shed>) -> Self {
+        let room = Room { most: limits.incoming_bytes, taken: AtomicUsize::new(0), shed };
+        Self { room: Arc::new(room), time: limits.message_time, longest: limits.message_bytes }
     }
 
     /// The call, with its messages watched.
@@ -56,6 +59,7 @@ impl Arrivals {
                 progress: Progress::default(),
                 taken: Taken { room: Arc::clone(&self.room), bytes: 0 },
                 time: self.time,
+                longest: self.longest,
                 timer: None,
                 over: false,
             })
@@ -71,6 +75,8 @@ struct Arriving {
     progress: Progress,
     taken: Taken,
     time: Duration,
+    /// Bytes of a message; the services refuse longer ones, which are counted here.
+    longest: usize,
     /// Set when a message is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     over: bool,
@@ -84,6 +90,8 @@ struct Progress {
     left: usize,
     /// Bytes that came of it.
     came: usize,
+    /// Bytes of the longest message that began.
+    longest: usize,
 }
 
 impl Progress {
@@ -103,6 +111,7 @@ impl Progress {
                     && let Ok(length) = <[u8; 4]>::try_from(length)
                 {
                     self.left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+                    self.longest = self.longest.max(self.left);
                 }
             } else {
                 self.left = self.left.saturating_sub(now.len());
@@ -153,6 +162,11 @@ impl Arriving {
 
     fn came(&mut self, data: &[u8]) -> Result<(), Status> {
         self.progress.advance(data);
+        if self.progress.longest > self.longest {
+            // One is enough: the call ends with it.
+            self.longest = usize::MAX;
+            self.taken.room.shed.long.fetch_add(1, Ordering::Relaxed);
+        }
         if self.may_rest && self.progress.came == 0 {
             self.timer = None;
         }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -16,6 +17,7 @@ use super::callers::rpc::Rpc;
 use super::callers::{Admitted, Gate};
 use super::decision_id;
 use super::freshness::{newest, snapshot, time_left};
+use super::limits::Shed;
 use super::status;
 use super::tokens::resolve;
 use super::told::{begun, code};
@@ -48,6 +50,8 @@ pub struct Authorization {
     pub(super) telemetry: Telemetry,
     /// Knows who may ask; nobody stands before operators.
     gate: Option<Arc<Gate>>,
+    /// Counts what was refused because of a bound.
+    shed: Arc<Shed>,
 }
 
 /// A question that is being answered.
@@ -62,7 +66,13 @@ impl Authorization {
     /// Answers from `pdp`, at the instants of `clock`, and tells `telemetry`. Everybody may ask.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, clock: Clock, telemetry: Telemetry) -> Self {
-        Self { pdp, clock, telemetry, gate: None }
+        Self { pdp, clock, telemetry, gate: None, shed: Arc::default() }
+    }
+
+    /// The same; `shed` counts what is refused because of a bound.
+    #[must_use]
+    pub fn counted(self, shed: Arc<Shed>) -> Self {
+        Self { shed, ..self }
     }
 
     /// The same, for those whom `gate` lets in.
@@ -189,8 +199,7 @@ impl Authorization {
         })?;
         let request_id = view.request_id;
         let sessions = |name: &str, text: &str| self.pdp.sessions().get(name, text);
-        let request =
-            request_with(view, now, &sessions).map_err(|error| status::invalid(&error))?;
+        let request = request_with(view, now, &sessions).map_err(|error| self.invalid(&error))?;
         let Asked { call, started, admitted } = asked;
         if let Some(admitted) = admitted {
             admitted.permit(&request, detail != v1::Detail::Unspecified)?;
@@ -320,6 +329,14 @@ impl AuthorizationService for Authorization {
 }
 
 impl Authorization {
+    /// The request is wrong; where it is beyond a bound that is counted.
+    pub(super) fn invalid(&self, error: &InvalidRequest) -> Status {
+        if let Some(bound) = error.beyond {
+            self.shed.beyond(bound).fetch_add(1, Ordering::Relaxed);
+        }
+        status::invalid(error)
+    }
+
     pub(super) fn call(&self, method: Method, metadata: &MetadataMap) -> Call {
         begun(&self.telemetry, method, metadata)
     }

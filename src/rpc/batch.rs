@@ -13,7 +13,7 @@ use super::freshness::{newest, snapshot, time_left};
 use super::status;
 use crate::engine::decide::decision::{Answer, Verdict};
 use crate::engine::decide::explain::Explanation;
-use crate::engine::term::request::InvalidRequest;
+use crate::engine::term::request::{Bound, InvalidRequest};
 use crate::telemetry::call::{Call, Method};
 use crate::telemetry::log::Pending;
 use crate::wire::proto::answer::Envelope;
@@ -125,7 +125,8 @@ impl Authorization {
             Err(status::invalid(&InvalidRequest::new(field, message)))
         };
         if batch.requests.len() > BATCH {
-            return refuse("requests", format!("more than {BATCH}"));
+            let error = InvalidRequest::new("requests", format!("more than {BATCH}"));
+            return Err(self.invalid(&error.beyond(Bound::Batch)));
         }
         let Ok(stop_mode) = v1::StopMode::try_from(batch.stop_mode) else {
             return refuse("stop_mode", "no such stop mode".to_owned());

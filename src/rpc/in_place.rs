@@ -201,7 +201,8 @@ impl Reading {
             [frame] => frame.clone(),
             frames => frames.concat().into(),
         };
-        let message = whole(&read).filter(|_| came.is_none())?;
+        let fits = |message: &&[u8]| message.len() <= self.service.0.message_bytes;
+        let message = whole(&read).filter(fits).filter(|_| came.is_none())?;
         let authorization = &self.service.0.authorization;
         match self.method {
             Method::One => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::status;
+use crate::engine::term::request::Bound;
 
 /// What one process takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,25 @@ pub struct Shed {
     pub bytes: AtomicU64,
     /// The message did not come whole in time.
     pub slow: AtomicU64,
+    /// The message was longer than is taken.
+    pub long: AtomicU64,
+    batches: AtomicU64,
+    encryption_contexts: AtomicU64,
+    grant_tokens: AtomicU64,
+    session_policies: AtomicU64,
+}
+
+impl Shed {
+    /// Questions, and batches, that were beyond a bound.
+    #[must_use]
+    pub fn beyond(&self, bound: Bound) -> &AtomicU64 {
+        match bound {
+            Bound::Batch => &self.batches,
+            Bound::EncryptionContext => &self.encryption_contexts,
+            Bound::GrantTokens => &self.grant_tokens,
+            Bound::SessionPolicies => &self.session_policies,
+        }
+    }
 }
 
 /// Calls that are being answered, counted against the limit.

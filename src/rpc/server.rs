@@ -135,7 +135,8 @@ pub async fn serve(
         Arc::clone(&services.pdp),
         Arc::clone(&services.clock),
         services.telemetry.clone(),
-    );
+    )
+    .counted(Arc::clone(&services.shed));
     let gate = services.gate;
     let analysis = Analysis::new(
         Arc::clone(&services.pdp),
@@ -188,7 +189,7 @@ pub async fn serve(
     let limits = listeners.limits;
     let entrance = Entrance {
         busy: Busy::new(limits.calls, Arc::clone(&services.shed)),
-        arrivals: Arrivals::new(limits.incoming_bytes, limits.message_time, services.shed),
+        arrivals: Arrivals::new(&limits, services.shed),
         operators: None,
     };
     let operators = Entrance { operators: Some(gate), ..entrance.clone() };

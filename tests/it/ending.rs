@@ -79,14 +79,74 @@ async fn one_call_too_many_is_refused_and_health_is_told_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_too_long_is_refused() {
-    let served = Served::start(ANY, &["--limits-message-bytes", "10000"]);
+    let served = Served::start(ANY, &["--limits-message-bytes", "10000", "--http-listen", ANY]);
     let channel = channel(&served.address).await;
-    let mut long = question("42");
-    long.request_id = "x".repeat(20_000);
     let mut client = AuthorizationServiceClient::new(channel.clone());
-    let refused = client.authorize(long).await.expect_err("too long");
-    assert_eq!(refused.code(), Code::OutOfRange);
+    // In one frame, and in several.
+    for (count, length) in [(1, 12_000), (2, 20_000)] {
+        let mut long = question("42");
+        long.request_id = "x".repeat(length);
+        let refused = client.authorize(long).await.expect_err("too long");
+        assert_eq!(refused.code(), Code::OutOfRange);
+        assert_eq!(served.metric("keyward_refused_total", "message_bytes"), count);
+    }
     assert_eq!(code(&channel).await, Code::Ok);
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_holds_is_bounded_and_each_bound_is_counted() {
+    let served = Served::start(ANY, &["--http-listen", ANY]);
+    let mut client = AuthorizationServiceClient::new(channel(&served.address).await);
+    let with = |change: fn(&mut v1::AuthorizeRequest)| {
+        let mut question = question("42");
+        change(&mut question);
+        question
+    };
+    let questions = [
+        (
+            "encryption_context",
+            with(|question| {
+                question.encryption_context =
+                    (0..1001).map(|n| (n.to_string(), String::new())).collect();
+            }),
+        ),
+        (
+            "encryption_context",
+            with(|question| {
+                question.encryption_context.insert("long".to_owned(), "x".repeat(8193));
+            }),
+        ),
+        ("grant_tokens", with(|question| question.grant_tokens = vec!["token".to_owned(); 11])),
+        ("grant_tokens", with(|question| question.grant_tokens = vec!["x".repeat(8193)])),
+        (
+            "session_policies",
+            with(|question| {
+                question.principal.as_mut().expect("a principal").session_policies =
+                    vec![r#"{"Statement":[]}"#.to_owned(); 11];
+            }),
+        ),
+    ];
+    for (reason, question) in questions {
+        let before = served.metric("keyward_refused_total", reason);
+        let refused = client.authorize(question.clone()).await.expect_err("too much");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{reason}");
+        assert_eq!(served.metric("keyward_refused_total", reason), before + 1, "{reason}");
+        // The same as an item of a batch.
+        let batch = v1::BatchAuthorizeRequest { requests: vec![question], ..Default::default() };
+        client.batch_authorize(batch).await.expect("an answer to each");
+        assert_eq!(served.metric("keyward_refused_total", reason), before + 2, "{reason}");
+    }
+    let requests = vec![question("42"); 1001];
+    let batch = v1::BatchAuthorizeRequest { requests, ..Default::default() };
+    let refused = client.batch_authorize(batch).await.expect_err("too many");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert_eq!(served.metric("keyward_refused_total", "batch_size"), 1);
+    // An error of another kind is none of them.
+    let mut nonsense = question("42");
+    nonsense.action = "kms:Nonsense".to_owned();
+    assert!(client.authorize(nonsense).await.is_err());
+    assert_eq!(served.metric("keyward_refused_total", ""), 11);
     served.stop();
 }
 

@@ -285,12 +285,50 @@ pub struct InvalidRequest {
     pub field: String,
     /// What is wrong with it and what would be right.
     pub message: String,
+    /// The bound that it is beyond, if that is what is wrong.
+    pub beyond: Option<Bound>,
 }
 
 impl InvalidRequest {
     /// `field` is to blame.
     #[must_use]
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self { field: field.into(), message: message.into(), beyond: None }
+    }
+
+    /// The same, because there is more than `bound` allows.
+    #[must_use]
+    pub fn beyond(self, bound: Bound) -> Self {
+        Self { beyond: Some(bound), ..self }
+    }
+}
+
+/// What of a request is bounded, and counted apart where it is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Questions of a batch.
+    Batch,
+    /// An encryption context.
+    EncryptionContext,
+    /// Grant tokens.
+    GrantTokens,
+    /// Session policies.
+    SessionPolicies,
+}
+
+impl Bound {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Batch, Self::EncryptionContext, Self::GrantTokens, Self::SessionPolicies];
+
+    /// Its name where it is counted.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Batch => "batch_size",
+            Self::EncryptionContext => "encryption_context",
+            Self::GrantTokens => "grant_tokens",
+            Self::SessionPolicies => "session_policies",
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `Parameters`: from the message to checked parameters.
 
-use super::request::{key_id, optional, pairs, refuse, region};
+use super::request::{encryption_context, key_id, optional, pairs, refuse, region};
 use super::view::{self, ParametersView};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
@@ -33,7 +33,7 @@ pub(super) fn parameters(message: Option<Box<ParametersView<'_>>>) -> Refused<Gi
         encryption_algorithm: optional(from.encryption_algorithm),
         destination_key_id: key_id("parameters.destination_key_id", from.destination_key_id)?,
         source_key_id: key_id("parameters.source_key_id", from.source_key_id)?,
-        destination_encryption_context: pairs(
+        destination_encryption_context: encryption_context(
             "parameters.destination_encryption_context",
             from.destination_encryption_context,
         )?,

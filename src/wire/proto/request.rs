@@ -17,7 +17,7 @@ use crate::engine::term::key_id::{KeyId, is_region};
 use crate::engine::term::partition::same_partition;
 use crate::engine::term::principal::{Principal, is_service};
 use crate::engine::term::request::{
-    Asked, Asserted, AssertedValues, InvalidRequest, Pairs, Request, Texts,
+    Asked, Asserted, AssertedValues, Bound, InvalidRequest, Pairs, Request, Texts,
 };
 use crate::engine::term::text::{compare, same};
 use crate::engine::term::time::Timestamp;
@@ -83,7 +83,10 @@ pub fn request_with<'a>(
         source_identity: optional(from.source_identity),
         asked,
         key_id: key_id("key_id", message.key_id)?,
-        encryption_context: pairs("encryption_context", take(&mut message.encryption_context))?,
+        encryption_context: encryption_context(
+            "encryption_context",
+            take(&mut message.encryption_context),
+        )?,
         grant_tokens: grant_tokens(take(&mut message.grant_tokens))?,
         context: context(&message.context, take(&mut message.multivalued_context))?,
         parameters: parameters(message.parameters.take())?,
@@ -172,10 +175,9 @@ fn issuer_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Ar
 
 fn session_policies(texts: &[&str], sessions: Sessions<'_>) -> Refused<Few<Arc<Policy>, 2>> {
     if texts.len() > bound::SESSION_POLICIES {
-        return refuse(
-            "principal.session_policies",
-            format!("more than {}", bound::SESSION_POLICIES),
-        );
+        let message = format!("more than {}", bound::SESSION_POLICIES);
+        let error = InvalidRequest::new("principal.session_policies", message);
+        return Err(error.beyond(Bound::SessionPolicies));
     }
     let compile = |(index, text): (usize, &&str)| {
         let field = format!("principal.session_policies[{index}]");
@@ -219,6 +221,15 @@ fn via_service(text: &str) -> Refused<Option<&str>> {
     }
 }
 
+/// The pairs of an encryption context.
+pub(super) fn encryption_context<'a>(field: &str, found: Pairs<'a>) -> Refused<Pairs<'a>> {
+    let named = found.iter().all(|(name, _)| !name.is_empty());
+    pairs(field, found).map_err(|error| match named {
+        true => error.beyond(Bound::EncryptionContext),
+        false => error,
+    })
+}
+
 /// The pairs of a map.
 pub(super) fn pairs<'a>(field: &str, pairs: Pairs<'a>) -> Refused<Pairs<'a>> {
     if pairs.len() > bound::ITEMS {
@@ -237,14 +248,15 @@ pub(super) fn pairs<'a>(field: &str, pairs: Pairs<'a>) -> Refused<Pairs<'a>> {
 
 fn grant_tokens(tokens: Texts<'_>) -> Refused<Texts<'_>> {
     if tokens.len() > bound::GRANT_TOKENS {
-        return refuse("grant_tokens", format!("more than {}", bound::GRANT_TOKENS));
+        let message = format!("more than {}", bound::GRANT_TOKENS);
+        return Err(InvalidRequest::new("grant_tokens", message).beyond(Bound::GrantTokens));
     }
     for (index, token) in tokens.iter().enumerate() {
         if !(1..=bound::GRANT_TOKEN).contains(&token.len()) {
-            return refuse(
-                format!("grant_tokens[{index}]"),
-                format!("not 1 to {} bytes long", bound::GRANT_TOKEN),
-            );
+            let message = format!("not 1 to {} bytes long", bound::GRANT_TOKEN);
+            let error = InvalidRequest::new(format!("grant_tokens[{index}]"), message);
+            let long = token.len() > bound::GRANT_TOKEN;
+            return Err(if long { error.beyond(Bound::GrantTokens) } else { error });
         }
     }
     Ok(tokens)
