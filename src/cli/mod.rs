@@ -13,6 +13,7 @@ pub mod policy;
 pub mod progress;
 pub mod render;
 pub mod serve;
+mod service_manager;
 pub mod simulate;
 pub mod switches;
 pub mod test;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::config::serve::ServeConfig;
 use super::lint::verify;
 use super::progress::Line;
+use super::service_manager;
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::pdp::Pdp;
@@ -114,7 +115,10 @@ impl Start {
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 tracing::info!("told to read the policies again");
-                told.reload_soon();
+                service_manager::reloading();
+                // What comes of it is in the log and the status.
+                let _ = told.reload().await;
+                service_manager::ready();
             }
         });
         Ok(Followed { policies, thread })

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access::{self, Access};
@@ -14,7 +13,7 @@ use super::config::reload::ReloadArgs;
 use super::config::serve::{ServeArgs, ServeConfig, as_toml, serve as configuration};
 use super::config::telemetry::TelemetryArgs;
 use super::config::{LogFormat, PolicyArgs};
-use super::{DONE, FAILED, PROBLEMS, USAGE, fail, policies, render};
+use super::{DONE, FAILED, PROBLEMS, USAGE, fail, policies, render, service_manager};
 use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
 use crate::pdp::grants::GrantStore;
@@ -234,7 +233,7 @@ async fn serve(
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
-        tell_systemd(&[NotifyState::Stopping]);
+        service_manager::stopping();
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -255,20 +254,13 @@ async fn serve(
         shed: Arc::clone(&access.shed),
     };
     access.follow(config.reload.following.poll, &telemetry)?;
-    tell_systemd(&[NotifyState::Ready]);
+    service_manager::ready();
     server::serve(listeners, services, shutdown).await?;
     followed.stop();
     if let Some(grants) = pdp.grants() {
         grants.close().await;
     }
     Ok(())
-}
-
-/// Tells a service manager that waits for it, if there is one.
-fn tell_systemd(news: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(news) {
-        tracing::warn!(%error, "the service manager cannot be told");
-    }
 }
 
 fn log(format: Option<LogFormat>) {

@@ -130,11 +130,6 @@ impl Policies {
         outcome.await.map_err(|_| NotFollowed)
     }
 
-    /// Has it read again, every file of it.
-    pub fn reload_soon(&self) {
-        self.wake.ask(|asked| asked.reload = true);
-    }
-
     /// Has it followed no more.
     pub fn stop(&self) {
         self.wake.ask(|asked| asked.stop = true);

@@ -15,8 +15,6 @@ pub(super) type Ask = oneshot::Sender<Arc<Status>>;
 pub(super) struct Asked {
     /// Who waits for a reload.
     pub(super) asks: Vec<Ask>,
-    /// A reload is wanted, and nobody waits for it.
-    pub(super) reload: bool,
     /// Something happened to the folder.
     pub(super) news: bool,
     /// It is over.
@@ -25,7 +23,7 @@ pub(super) struct Asked {
 
 impl Asked {
     fn is_none(&self) -> bool {
-        self.asks.is_empty() && !self.reload && !self.news && !self.stop
+        self.asks.is_empty() && !self.news && !self.stop
     }
 }
 

@@ -16,6 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_prost::ProstCodec;
 
 use crate::decision_log::question;
+use crate::doors::{keyward, text};
 use crate::served::Served;
 
 const ANY: &str = "127.0.0.1:0";
@@ -150,6 +151,22 @@ async fn what_a_request_holds_is_bounded_and_each_bound_is_counted() {
     served.stop();
 }
 
+#[test]
+fn a_port_in_use_is_an_error_even_where_threads_share_it() {
+    let served = Served::start(ANY, &["--threads", "2"]);
+    let second = keyward(
+        &["serve", "--policies", "examples/quickstart", "--threads", "2", "--http-listen", "none"]
+            .into_iter()
+            .chain(["--listen", &served.address])
+            .collect::<Vec<_>>(),
+        "",
+    );
+    assert_eq!(second.status.code(), Some(1));
+    let said = text(&second.stderr);
+    assert!(said.contains(&format!("cannot listen on {}", served.address)), "{said}");
+    served.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_that_it_is_ending_answers_for_a_while_and_ends_well() {
     let served = Served::start(ANY, &["--drain-grace", "1h"]);
@@ -178,7 +195,7 @@ async fn a_call_in_flight_is_finished_and_one_that_never_ends_is_not_waited_for(
 }
 
 #[test]
-fn a_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
+fn a_service_manager_is_told_when_it_is_ready_reads_again_and_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify.sock");
     let manager = UnixDatagram::bind(&path).expect("a socket");
@@ -191,6 +208,13 @@ fn a_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
         let length = manager.recv(&mut buffer).expect("news");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
+    assert!(told().contains("READY=1"));
+    served.signal("-HUP");
+    let reloading = told();
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert!(told().contains("READY=1"));
     served.stop();
     assert!(told().contains("STOPPING=1"));

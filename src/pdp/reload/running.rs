@@ -132,7 +132,7 @@ impl<'p> Running<'p> {
             if asked.stop {
                 return None;
             }
-            if asked.reload || !asked.asks.is_empty() {
+            if !asked.asks.is_empty() {
                 self.news = News::default();
                 drop(self.follower.watch.take());
                 return Some((Scope::Contents, asked.asks));
