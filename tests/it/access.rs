@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyward::rpc::callers::Callers;
 use keyward::wire::v1;
@@ -11,6 +13,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     SanType,
 };
+use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -269,36 +272,79 @@ async fn a_changed_callers_file_is_taken_over_and_a_broken_one_is_not() {
     assert!(told.contains("callers.toml:1:"), "{told}");
 }
 
+/// A client that asks without a pause, over a connection that stays and over one new one after the
+/// other.
+struct Asking {
+    /// Calls over new connections that were answered.
+    calls: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Asking {
+    fn start(address: &str, authority: &Arc<Authority>, stop: &Arc<AtomicBool>) -> Self {
+        let calls = Arc::new(AtomicU64::new(0));
+        let (address, authority) = (address.to_owned(), Arc::clone(authority));
+        let (stop, counted) = (Arc::clone(stop), Arc::clone(&calls));
+        let task = tokio::spawn(async move {
+            let identity = authority.client(SHOP);
+            let client = async || {
+                let channel = connect(&address, &authority, &identity).await;
+                AuthorizationServiceClient::new(channel.expect("a connection"))
+            };
+            let mut kept = client().await;
+            while !stop.load(Ordering::Acquire) {
+                let (mut fresh, other) = (client().await, &mut kept);
+                let (new, old) =
+                    tokio::join!(fresh.authorize(about(ORDERS)), other.authorize(about(ORDERS)));
+                for answer in [new, old] {
+                    let answer = answer.expect("an answer").into_inner();
+                    assert_eq!(answer.decision(), v1::Decision::Allowed);
+                }
+                counted.fetch_add(1, Ordering::Release);
+            }
+        });
+        Self { calls, task }
+    }
+
+    /// Waits for so many more calls over new connections.
+    async fn more(&self, count: u64) {
+        let goal = self.calls.load(Ordering::Acquire) + count;
+        while self.calls.load(Ordering::Acquire) < goal {
+            assert!(!self.task.is_finished(), "a client was not answered");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_replaced_under_load_without_a_failed_call() {
-    let authority = Authority::new();
+    let authority = Arc::new(Authority::new());
     let files = Files::new(&authority, CALLERS);
     let served = files.start(&["--http-listen", ANY]);
     let identity = authority.client(SHOP);
-    let kept = connect(&served.address, &authority, &identity).await.expect("a connection");
-    let mut kept = AuthorizationServiceClient::new(kept);
     let replaced = |count| {
         move |served: &Served| {
             served.metric("keyward_access_reload_total", "file=\"certificate\",result=\"success\"")
                 >= count
         }
     };
-    let mut calls = 0;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> =
+        (0..4).map(|_| Asking::start(&served.address, &authority, &stop)).collect();
     for count in 1..=5 {
-        files.certify(&authority, &authority);
         // Files are replaced one by one: what does not fit together is not taken over.
-        loop {
-            let fresh = connect(&served.address, &authority, &identity).await;
-            let mut fresh = AuthorizationServiceClient::new(fresh.expect("a connection"));
-            assert_eq!(code(&mut fresh, about(ORDERS)).await, Code::Ok);
-            assert_eq!(code(&mut kept, about(ORDERS)).await, Code::Ok);
-            calls += 2;
-            if replaced(count)(&served) {
-                break;
-            }
+        files.certify(&authority, &authority);
+        while !replaced(count)(&served) {
+            clients[0].more(1).await;
+        }
+        for client in &clients {
+            client.more(3).await;
         }
     }
-    assert!(calls >= 10);
+    stop.store(true, Ordering::Release);
+    for client in clients {
+        client.task.await.expect("every call was answered");
+    }
     // A new CA for clients: the old identity makes no new connection.
     let other = Authority::new();
     let before =
