@@ -224,25 +224,53 @@ pub(super) fn resources(
         return None;
     };
     let texts = strings_of(json, reader)?;
+    let patterns = resource_patterns(&texts, reader);
     if texts.iter().any(|(text, _)| text == "*") {
         return Some(Resources::Any);
     }
-    resource_patterns(&texts, reader).map(Resources::These)
+    patterns.map(Resources::These)
 }
 
 fn resource_patterns(
     texts: &[(Cow<'_, str>, Span)],
     reader: &mut Reader<'_, '_>,
 ) -> Option<Box<[ResourcePattern]>> {
+    let variables = reader.variables();
     for (text, span) in texts {
-        if !ResourcePattern::is_arn(text) {
+        if is_misspelt(text, variables) {
+            // It would match nothing, in a Deny too.
+            reader
+                .error("bad-resource", format!("`{text}` is no resource"), *span)
+                .help("ARNs of keys and aliases have no blanks, and no characters beyond ASCII");
+        } else if !ResourcePattern::is_arn(text) {
             reader
                 .warning("resource-not-arn", format!("the resource `{text}` matches nothing: it is not an ARN"), *span)
                 .help("write the ARN of the key, such as `arn:aws:kms:us-west-2:111122223333:key/…`, or `*`");
         }
     }
-    let variables = reader.variables();
     reader.each(texts, "bad-variable", |text| ResourcePattern::parse(text, variables))
+}
+
+/// Whether it is meant for KMS and holds what no name in KMS has, or is `*` but for blanks.
+fn is_misspelt(text: &str, variables: bool) -> bool {
+    if text.trim() == "*" {
+        return text != "*";
+    }
+    let service = text.split(':').nth(2).unwrap_or_default();
+    service.trim() == "kms" && !is_plain(text, variables)
+}
+
+/// Whether all characters outside variables are visible ASCII.
+fn is_plain(text: &str, variables: bool) -> bool {
+    let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once("${").filter(|_| variables) {
+        if !visible(before) {
+            return false;
+        }
+        rest = inside.split_once('}').map_or("", |(_, after)| after);
+    }
+    visible(rest)
 }
 
 /// Without action or resource a statement never matches. KMS accepts that in key policies; in any

@@ -109,7 +109,8 @@ fn assemble(
     let assertions = std::mem::take(&mut all.assertions);
     let mut shared = all.keys.shared();
     shared.extend(all.aliases.shared());
-    let grants_by_id = all.grants.values().any(|(_, _, grant)| !grant.key_arn.starts_with("arn:"));
+    let grants_by_id =
+        all.grants.values().any(|(_, _, written)| !written.grant.key_arn.starts_with("arn:"));
     let merging = Merging { shared, grants_by_id };
     Ok((Built { snapshot, warnings: problems, assertions }, merging))
 }

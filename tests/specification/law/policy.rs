@@ -172,7 +172,10 @@ fn is_lawful(statement: &Statement, kind: Kind) -> bool {
     };
     let vague_deny = !statement.allows && statement.conditions.iter().any(is_vague);
     let mut resources = [resource, not_resource].into_iter().flatten().flatten();
-    let readable = !statement.variables || resources.all(|text| is_readable_resource(text));
+    let variables = statement.variables;
+    let readable = resources.all(|text| {
+        is_visible_resource(text, variables) && (!variables || is_readable_resource(text))
+    });
     if contradictory || allows_others || vague_deny || !readable {
         return false;
     }
@@ -197,6 +200,18 @@ fn is_lawful(statement: &Statement, kind: Kind) -> bool {
         }
     };
     are_actions && is_complete
+}
+
+/// ARNs of KMS have no blanks and are ASCII; names in variables may be otherwise.
+fn is_visible_resource(text: &str, with_variables: bool) -> bool {
+    let of_kms = text.split(':').nth(2).is_some_and(|service| service.trim() == "kms");
+    let mut visible = text.to_owned();
+    while with_variables && let Some(start) = visible.find("${") {
+        let end = visible[start..].find('}').map_or(visible.len(), |end| start + end + 1);
+        visible.replace_range(start..end, "");
+    }
+    let blank = text.trim() == "*" && text != "*";
+    !blank && (!of_kms || visible.chars().all(|c| c.is_ascii_graphic()))
 }
 
 /// Colons inside variables do not count.

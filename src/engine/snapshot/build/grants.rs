@@ -25,6 +25,15 @@ const LONGEST_VALUE: usize = 384;
 /// The constraints that exist.
 const CONSTRAINTS: [&str; 3] = ["EncryptionContextEquals", "EncryptionContextSubset", "SourceArn"];
 
+/// A grant, before it is known of which key it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    /// With the key's id in place of its ARN where nothing more is said of the key.
+    pub(super) grant: Grant,
+    /// The partition of the issuing account, while that of the key is not known.
+    pub(super) issued_in: Option<Partition>,
+}
+
 /// Reads one grant, as `list-grants` prints an entry; the key is named by its ARN.
 ///
 /// # Errors
@@ -42,7 +51,7 @@ pub fn grant(name: &str, text: &str) -> Result<Grant, Problems> {
         let mut reading = Reading { source, options, interned, said, digests };
         let key_arn = reading.key_of_grant(&json, None)?;
         let id = reading.required_text(&json, "GrantId")?;
-        reading.grant(&json, &key_arn, id)
+        reading.grant(&json, &key_arn, id).map(|written| written.grant)
     });
     match (Problems::refusing(said.problems), grant) {
         (None, Some(grant)) => Ok(Grant { origin: None, ..grant }),
@@ -100,7 +109,7 @@ impl Reading<'_> {
         }
     }
 
-    fn grant(&mut self, item: &Json<'_>, key_arn: &str, id: &str) -> Option<Grant> {
+    fn grant(&mut self, item: &Json<'_>, key_arn: &str, id: &str) -> Option<Written> {
         let grantee = self.grant_principal(item, "GranteePrincipal", "GranteeServicePrincipal");
         let named = ["GranteePrincipal", "GranteeServicePrincipal"];
         if named.iter().all(|name| self.member(item, name).is_none()) {
@@ -119,14 +128,14 @@ impl Reading<'_> {
                 item.span,
             );
         }
-        let issuing_account = self.issuing_account(item, key_arn);
+        let (issuing_account, issued_in) = self.issuing_account(item, key_arn).unzip();
         let name = self.text(item, "Name");
         let token = self.text(item, "GrantToken");
         let states = ["active", "pending"];
         let state = self
             .known(item, "State", &states, |name| states.iter().position(|state| *state == name));
         let place = self.source.place(item.span);
-        Some(Grant {
+        let grant = Grant {
             id: id.into(),
             key_arn: key_arn.into(),
             grantee: grantee?,
@@ -140,7 +149,9 @@ impl Reading<'_> {
             pending: state == Some(1),
             origin: Some((place.document, place.line)),
             created: item.member("CreationDate").and_then(instant),
-        })
+        };
+        let issued_in = issued_in.flatten().filter(|_| partition_of(key_arn).is_none());
+        Some(Written { grant, issued_in })
     }
 
     /// The principal in one of two members. Grants that services made long ago name a service where
@@ -276,9 +287,13 @@ impl Reading<'_> {
         self.warning("constraint-too-large", message, "KMS does not create such grants", span);
     }
 
-    /// The account from which the grant was created: its root ARN, of the key's partition, or its
-    /// id.
-    fn issuing_account(&mut self, item: &Json<'_>, key_arn: &str) -> Option<AccountId> {
+    /// The account from which the grant was created, by its root ARN, of the key's partition, or its
+    /// id; and the partition that the ARN names.
+    fn issuing_account(
+        &mut self,
+        item: &Json<'_>,
+        key_arn: &str,
+    ) -> Option<(AccountId, Option<Partition>)> {
         let text = self.text(item, "IssuingAccount")?;
         let of_key = |named: &Partition| {
             partition_of(key_arn).is_none_or(|partition| partition == named.as_str())
@@ -286,11 +301,18 @@ impl Reading<'_> {
         if let Ok(PrincipalPattern::Account(account, partition)) = PrincipalPattern::aws(text)
             && partition.as_ref().is_none_or(of_key)
         {
-            return Some(account);
+            return Some((account, partition));
         }
-        let message = format!("`IssuingAccount` is `{text}`, which is no account");
-        let help = "the grant counts as issued from an unknown account";
+        let (message, help) = no_issuer(text);
         self.warning("unknown-issuing-account", message, help, item.span);
         None
     }
+}
+
+/// What is said of an issuing account that cannot be one.
+pub(super) fn no_issuer(text: &str) -> (String, &'static str) {
+    (
+        format!("`IssuingAccount` is `{text}`, which is no account of the key's partition"),
+        "the grant counts as issued from an unknown account",
+    )
 }

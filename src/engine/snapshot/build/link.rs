@@ -6,6 +6,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::aliases::Target;
 use super::entities::{Mark, Merged};
+use super::grants::{Written, no_issuer};
 use super::identities::{Carrier, Group, Named, group_identity};
 use super::managed::Managed;
 use crate::engine::grant::Grant;
@@ -14,6 +15,7 @@ use crate::engine::snapshot::grants::documents::DocumentGrants;
 use crate::engine::snapshot::shards::Shards;
 use crate::engine::snapshot::{Attached, Identity, Key};
 use crate::engine::term::account::AccountId;
+use crate::engine::term::partition::{Partition, partition_of};
 
 /// Aliases of a key, and grants on a key.
 ///
@@ -90,22 +92,25 @@ impl Linker {
     /// Grants on keys of the set.
     pub(super) fn grants(
         &mut self,
-        grants: &Merged<'_, Grant>,
+        grants: &Merged<'_, Written>,
         keys: &Merged<'_, Arc<Key>>,
     ) -> DocumentGrants {
         let mut kept: Vec<Grant> = Vec::new();
         let mut tokens: HashSet<Box<str>> = HashSet::new();
         let mut counts: HashMap<Box<str>, (usize, Mark)> = HashMap::new();
         let mut all: Vec<_> =
-            grants.values().map(|(_, mark, grant)| (mark, grant.clone())).collect();
+            grants.values().map(|(_, mark, written)| (mark, written.clone())).collect();
         all.sort_unstable_by_key(|(mark, _)| (mark.document, mark.span.start));
         let mut seen: HashMap<(Box<str>, Box<str>), usize> = HashMap::new();
-        let by_id = all.iter().any(|(_, grant)| !grant.key_arn.starts_with("arn:"));
+        let by_id = all.iter().any(|(_, written)| !written.grant.key_arn.starts_with("arn:"));
         let arns = if by_id { arns_by_id(keys) } else { HashMap::new() };
-        for (mark, mut grant) in all {
+        for (mark, Written { mut grant, issued_in }) in all {
             if let Some(problem) = resolve(&mut grant, &arns) {
                 self.report(problem, mark);
                 continue;
+            }
+            if let Some(problem) = issued(&mut grant, issued_in.as_ref()) {
+                self.report(problem, mark);
             }
             let same = (grant.key_arn.clone(), grant.id.clone());
             if let Some(first) = seen.insert(same, kept.len()).and_then(|at| kept.get(at)) {
@@ -316,6 +321,15 @@ fn resolve(grant: &mut Grant, arns: &HashMap<&str, Option<&str>>) -> Option<Prob
             Some(Problem::error("bad-key-arn", message).help("name the key by its ARN"))
         }
     }
+}
+
+/// Forgets an issuing account of another partition than the key's.
+fn issued(grant: &mut Grant, issued_in: Option<&Partition>) -> Option<Problem> {
+    let elsewhere =
+        issued_in.filter(|named| partition_of(&grant.key_arn) != Some(named.as_str()))?;
+    let account = grant.issuing_account.take()?;
+    let (message, help) = no_issuer(&format!("arn:{elsewhere}:iam::{account}:root"));
+    Some(Problem::warning("unknown-issuing-account", message).help(help))
 }
 
 fn attachable(named: &Named, managed: &Merged<'_, Managed>) -> Option<Attached> {

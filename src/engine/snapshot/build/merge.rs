@@ -8,12 +8,12 @@ use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
 use super::entities::{Mark, Merged, Things};
+use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::link::{Linker, Unplaced};
 use super::managed::Managed;
 use super::piece::Piece;
 use super::reading::conflict;
-use crate::engine::grant::Grant;
 use crate::engine::snapshot::Key;
 use crate::engine::snapshot::organization::Organization;
 use crate::engine::term::account::AccountId;
@@ -23,7 +23,7 @@ use crate::engine::term::account::AccountId;
 pub(super) struct All<'p> {
     pub(super) keys: Merged<'p, Arc<Key>>,
     pub(super) aliases: Merged<'p, Target>,
-    pub(super) grants: Merged<'p, Grant>,
+    pub(super) grants: Merged<'p, Written>,
     pub(super) users: Merged<'p, Carrier>,
     pub(super) roles: Merged<'p, Carrier>,
     pub(super) groups: Merged<'p, Group>,

@@ -7,13 +7,13 @@ use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
 use super::entities::Things;
+use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::managed::Managed;
 use super::policies::Interned;
 use super::reading::{Reading, Said};
 use super::revision::{Digest, PolicyDigests};
 use crate::engine::bundle::{Document, Options};
-use crate::engine::grant::Grant;
 use crate::engine::json::Source;
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::Key;
@@ -31,7 +31,7 @@ pub struct Piece {
 /// What documents that describe keys seldom have.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    pub(super) grants: Things<Grant>,
+    pub(super) grants: Things<Written>,
     pub(super) users: Things<Carrier>,
     pub(super) roles: Things<Carrier>,
     pub(super) groups: Things<Group>,

@@ -8,6 +8,7 @@ use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
 use super::entities::Entities;
+use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::managed::Managed;
 use super::policies::Interned;
@@ -15,7 +16,6 @@ use super::revision::{Digest, Holds, PolicyDigests};
 use crate::engine::snapshot::organization::Organization;
 
 use crate::engine::bundle::Options;
-use crate::engine::grant::Grant;
 use crate::engine::json::{Json, Member, Source, Span};
 use crate::engine::problem::{Problem, Severity};
 use crate::engine::snapshot::Key;
@@ -29,7 +29,7 @@ pub(super) struct Said {
     /// By ARN.
     pub(super) aliases: Entities<Target>,
     /// By ARN of the key and id.
-    pub(super) grants: Entities<Grant>,
+    pub(super) grants: Entities<Written>,
     /// By account and name.
     pub(super) users: Entities<Carrier>,
     /// By account and name.
