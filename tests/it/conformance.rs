@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::doors::{Door, case, keyward, lines, noon, parsed, text};
 
-const CASES: &str = "tests/conformance";
+pub(crate) const CASES: &str = "tests/conformance";
 
 /// What a case expects, as one text: the decision, or the kind of error.
 fn found(answer: &Value) -> String {
@@ -51,7 +51,7 @@ fn the_command_line_answers_every_case_in_order() {
 }
 
 /// What the service says, in the words of `keyward simulate`.
-fn as_simulated(response: &v1::AuthorizeResponse) -> Value {
+pub(crate) fn as_simulated(response: &v1::AuthorizeResponse) -> Value {
     let decision = |decision: v1::Decision| match decision {
         v1::Decision::Unspecified => "unspecified",
         v1::Decision::Allowed => "allowed",

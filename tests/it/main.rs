@@ -42,6 +42,7 @@ mod recorded;
 mod reload;
 mod rolling;
 mod served;
+mod simulated;
 mod simulation;
 mod templates;
 mod truth_table;
