@@ -1,4 +1,4 @@
-//! Grants as they are stored, and the tokens and markers of the grant API.
+//! Grants as they are asked for and as they are stored, and the tokens and markers of the grant API.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,15 +11,18 @@ use keyward::pdp::Pdp;
 use keyward::pdp::grants::GrantStore;
 use keyward::rpc::grants::Grants;
 use keyward::telemetry::Telemetry;
-use keyward::wire::grants::listed;
+use keyward::wire::grants::{Call as _, Creation, entry as entry_of, listed, parameters};
 use keyward::wire::proto::request::request;
 use keyward::wire::v1;
 use keyward::wire::v1::grant_service_server::GrantService as _;
+use prost::Message as _;
 use serde_json::Value;
 use tonic::Code;
 
 use super::documents::BETWEEN;
 use super::set::{SET, ask_of, noon};
+
+const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /// A service with a store of its own, in a folder that goes with the process.
 struct Service {
@@ -40,12 +43,16 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     Service { pdp, grants, runtime: runtime.expect("a runtime"), _folder: folder }
 });
 
-/// Reads a text as the entry of a stored grant, and what follows it as a grant token, a consistency
-/// token and the marker of a page.
+/// Reads any bytes as the message of CreateGrant; and a text as the entry of a stored grant, and what
+/// follows it as a grant token, a consistency token and the marker of a page.
 ///
-/// An entry is refused with its problems, or is the grant that it says; a grant that is taken away
-/// allows nothing more. Tokens and markers that the service did not give are refused.
+/// What can be asked for is stored as an entry that says the same when it is read again. An entry is
+/// refused with its problems, or is the grant that it says; a grant that is taken away allows nothing
+/// more. Tokens and markers that the service did not give are refused.
 pub fn run(data: &[u8]) {
+    if let Ok(wanted) = v1::CreateGrantRequest::decode(data) {
+        asked_for(&wanted);
+    }
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut parts = text.split(BETWEEN);
     let mut next = || parts.next().unwrap_or_default();
@@ -53,6 +60,52 @@ pub fn run(data: &[u8]) {
     token(next());
     consistency(next());
     marker(next());
+}
+
+fn asked_for(wanted: &v1::CreateGrantRequest) {
+    let question = v1::AuthorizeRequest {
+        key_id: wanted.key_id.clone(),
+        parameters: Some(parameters(wanted)),
+        ..wanted.question()
+    };
+    match request(&question, noon()) {
+        Ok(request) => ask_of(&SET, &request),
+        Err(refused) => {
+            assert!(!refused.field.is_empty() && !refused.message.is_empty(), "{refused:?}");
+            return;
+        }
+    }
+    let creation = Creation {
+        id: "made",
+        key_arn: KEY,
+        now: noon(),
+        issuer: "111122223333".parse().expect("an account"),
+        partition: "aws",
+    };
+    let (text, fingerprint) = entry_of(wanted, &creation);
+    assert_eq!(entry_of(wanted, &Creation { id: "again", ..creation }).1, fingerprint);
+    let grant = match read_grant("entry", &text) {
+        Ok(grant) => grant,
+        Err(problems) => panic!("stored, and not to be read again: {problems}: {text}"),
+    };
+    let shown = listed(&grant);
+    let named = |text: &str| !text.is_empty();
+    assert_eq!(named(&shown.grantee_principal), named(&wanted.grantee_principal), "{text}");
+    assert_eq!(shown.grantee_service_principal, wanted.grantee_service_principal, "{text}");
+    assert_eq!(named(&shown.retiring_principal), named(&wanted.retiring_principal), "{text}");
+    assert_eq!(shown.retiring_service_principal, wanted.retiring_service_principal, "{text}");
+    assert_eq!(shown.name, wanted.name);
+    let mut operations = wanted.operations.clone();
+    operations.sort_unstable();
+    operations.dedup();
+    let mut kept = shown.operations;
+    kept.sort_unstable();
+    assert_eq!(kept, operations);
+    assert_eq!(
+        shown.constraints.unwrap_or_default(),
+        wanted.constraints.clone().unwrap_or_default()
+    );
+    lives(Arc::new(grant));
 }
 
 fn entry(text: &str) {
@@ -127,8 +180,7 @@ fn marker(text: &str) {
     };
     let wanted = v1::ListGrantsRequest {
         caller: Some(principal),
-        key_id: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-            .to_owned(),
+        key_id: KEY.to_owned(),
         limit: 2,
         marker: text.to_owned(),
         ..v1::ListGrantsRequest::default()

@@ -35,8 +35,8 @@ pub(super) fn time_left(metadata: &MetadataMap) -> Result<Option<Duration>, Stat
 ///
 /// # Errors
 ///
-/// As [`time_left`].
-pub(super) fn read_timeout(header: Option<&str>) -> Result<Duration, Status> {
+/// None is left, or the header cannot be read.
+pub fn read_timeout(header: Option<&str>) -> Result<Duration, Status> {
     match header.and_then(timeout) {
         Some(Duration::ZERO) => Err(over()),
         Some(left) => Ok(left),

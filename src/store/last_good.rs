@@ -130,22 +130,9 @@ impl LastGood {
             return Err(error);
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(next)?;
-        let mut out = Hashed { inner: BufWriter::new(&file), hash: Sha256::new() };
-        out.write_all(HEAD)?;
-        for document in documents {
-            let Some(Document { name, text }) = document else { return Ok(false) };
-            let length = u32::try_from(name.len()).ok().filter(|length| *length <= LONGEST_NAME);
-            let length = length.ok_or_else(|| io::Error::other("a name is too long"))?;
-            out.write_all(&length.to_be_bytes())?;
-            out.write_all(name.as_bytes())?;
-            out.write_all(&(text.len() as u64).to_be_bytes())?;
-            out.write_all(text.as_bytes())?;
+        if !encode(BufWriter::new(&file), documents)? {
+            return Ok(false);
         }
-        out.write_all(&END.to_be_bytes())?;
-        let Hashed { mut inner, hash } = out;
-        inner.write_all(&hash.finalize())?;
-        inner.flush()?;
-        drop(inner);
         file.set_modified(seen)?;
         file.sync_all().map(|()| true)
     }
@@ -178,8 +165,7 @@ impl LastGood {
         let metadata = file.metadata().map_err(|error| unusable(error.to_string()))?;
         owned(&metadata).map_err(unusable)?;
         let seen = metadata.modified().map_err(|error| unusable(error.to_string()))?;
-        let mut input = Hashed { inner: BufReader::new(&file), hash: Sha256::new() };
-        let documents = documents(&mut input, limits).map_err(|error| {
+        let documents = decode(BufReader::new(&file), limits).map_err(|error| {
             unusable(if error.kind() == io::ErrorKind::UnexpectedEof {
                 "it is cut short".to_owned()
             } else {
@@ -216,7 +202,40 @@ fn owned(metadata: &fs::Metadata) -> Result<(), String> {
     Ok(())
 }
 
-fn documents(input: &mut Hashed<impl Read>, limits: &Limits) -> io::Result<Vec<Document>> {
+/// Writes documents as they are kept; `false` if one cannot be had any more.
+///
+/// # Errors
+///
+/// They cannot be written, or a name is too long.
+pub fn encode(
+    out: impl Write,
+    documents: impl Iterator<Item = Option<Document>>,
+) -> io::Result<bool> {
+    let mut out = Hashed { inner: out, hash: Sha256::new() };
+    out.write_all(HEAD)?;
+    for document in documents {
+        let Some(Document { name, text }) = document else { return Ok(false) };
+        let length = u32::try_from(name.len()).ok().filter(|length| *length <= LONGEST_NAME);
+        let length = length.ok_or_else(|| io::Error::other("a name is too long"))?;
+        out.write_all(&length.to_be_bytes())?;
+        out.write_all(name.as_bytes())?;
+        out.write_all(&(text.len() as u64).to_be_bytes())?;
+        out.write_all(text.as_bytes())?;
+    }
+    out.write_all(&END.to_be_bytes())?;
+    let Hashed { mut inner, hash } = out;
+    inner.write_all(&hash.finalize())?;
+    inner.flush()?;
+    Ok(true)
+}
+
+/// Reads documents as they are kept.
+///
+/// # Errors
+///
+/// They are not as [`encode`] wrote them, or cannot be read.
+pub fn decode(input: impl Read, limits: &Limits) -> io::Result<Vec<Document>> {
+    let mut input = Hashed { inner: input, hash: Sha256::new() };
     if input.bytes(HEAD.len() as u64)? != HEAD {
         return Err(io::Error::other("it is none that this version of Keyward wrote"));
     }

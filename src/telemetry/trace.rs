@@ -59,18 +59,22 @@ pub struct Always {
 
 /// The caller's part of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Parent {
-    pub(super) trace: u128,
-    pub(super) span: u64,
-    pub(super) sampled: bool,
-    pub(super) state: Option<Box<str>>,
+pub struct Parent {
+    /// The trace; never zero.
+    pub trace: u128,
+    /// The caller's span; never zero.
+    pub span: u64,
+    /// Whether the caller keeps its spans.
+    pub sampled: bool,
+    /// What other systems say of the trace.
+    pub state: Option<Box<str>>,
 }
 
 impl Parent {
     /// Reads `traceparent` and `tracestate`.
     ///
     /// Source: W3C Recommendation "Trace Context", 3.2.
-    pub(super) fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Self> {
+    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Self> {
         let text = header("traceparent")?.trim();
         let mut fields = text.split('-');
         let (version, trace) = (hex(fields.next()?, 2)?, hex(fields.next()?, 32)?);

@@ -93,7 +93,10 @@ macro_rules! replayed {
         const REPLAYED: &[&str] = &[$(stringify!($name)),+];
     };
 }
-replayed!(assertion, cases, config, documents, grants, json, log, request, simulate, words);
+replayed!(
+    assertion, callers, cases, config, connection, documents, grants, json, last_good, log, policy,
+    request, resumed, simulate, words
+);
 
 #[test]
 fn every_target_is_replayed_and_can_be_fuzzed() {
