@@ -35,6 +35,7 @@ mod grpcurl_page;
 mod hostile;
 mod in_place;
 mod lint;
+mod otelcol;
 mod pages;
 mod policy_tests;
 mod quickstart;

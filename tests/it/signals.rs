@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::collector::Collector;
 use crate::decision_log::{ask, question};
@@ -44,6 +44,19 @@ fn asked(query: &str) -> BTreeSet<String> {
         suffix.unwrap_or(word).to_owned()
     };
     ours.map(base).collect()
+}
+
+/// The queries of a dashboard as rules that Prometheus can read: JSON is YAML.
+fn dashboard_rules(dashboard: &Value) -> Value {
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let rules = targets.enumerate().map(|(number, target)| {
+        let query = target["expr"].as_str().expect("a query");
+        let query = query.replace("$__rate_interval", "5m").replace("$instance", ".*");
+        json!({"record": format!("panel:{number}"), "expr": query})
+    });
+    let rules: Vec<Value> = rules.collect();
+    json!({"groups": [{"name": "dashboard", "rules": rules}]})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +100,17 @@ async fn the_metrics_are_what_prometheus_wants_and_what_dashboard_and_alerts_ask
             assert!(names.contains(&name) || elsewhere, "no metric `{name}`: {query}");
         }
     }
+
+    // What the dashboard asks is PromQL.
+    let rules = dashboard_rules(&dashboard);
+    let file = folder.path().join("dashboard.yml");
+    fs::write(&file, rules.to_string()).expect("a file");
+    let checked = Command::new(tool("promtool"))
+        .args(["check", "rules", file.to_str().expect("UTF-8")])
+        .output()
+        .expect("promtool");
+    let said = text(&checked.stdout) + &text(&checked.stderr);
+    assert!(checked.status.success() && said.contains("21 rules found"), "{said}");
 
     // What is told is documented.
     let docs = fs::read_to_string("docs/telemetry.md").expect("the documentation");
