@@ -1,6 +1,7 @@
 //! `keyward test`: cases against a policy set.
 
 mod covered;
+mod failures;
 mod gather;
 mod json;
 mod junit;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use self::covered::Coverage;
+use self::failures::Failures;
 use self::mutants::Mutants;
 use self::running::Ran;
 use super::config::{PolicyArgs, PolicyConfig, file, policies};
@@ -46,7 +48,7 @@ pub struct Args {
     #[arg(value_name = "CASES")]
     cases: Vec<PathBuf>,
 
-    /// Only cases whose name contains this
+    /// Only cases whose name contains this; each that fails is shown with its reasoning
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
 
@@ -121,9 +123,10 @@ pub fn run(args: &Args) -> u8 {
         Ok(report) => report,
         Err(code) => return code,
     };
+    let failures = if args.filter.is_empty() { Failures::OnOneScreen } else { Failures::Whole };
     let out = &mut io::BufWriter::new(io::stdout().lock());
     let written = match args.format {
-        ReportFormat::Text => text::write(&report, args.coverage, out),
+        ReportFormat::Text => text::write(&report, args.coverage, failures, out),
         ReportFormat::Json => json::write(&report, out),
         ReportFormat::Junit => junit::write(&report.ran, out),
     };

@@ -13,7 +13,7 @@ pub mod open;
 pub mod page;
 pub mod rule;
 pub mod rules;
-mod set;
+pub mod set;
 pub mod single;
 mod suppress;
 pub mod view;

@@ -3,12 +3,13 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::Settings;
+use super::ask::Probe;
 use super::open::account_of;
 use crate::engine::bundle::Options;
-use crate::engine::kms::action::Action;
+use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
-use crate::engine::policy::statement::{Effect, Resources, Statement};
-use crate::engine::snapshot::{Identity, Named, Snapshot};
+use crate::engine::policy::statement::{Effect, Principals, Resources, Statement};
+use crate::engine::snapshot::{Identity, Key, Named, Snapshot};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
 
@@ -27,9 +28,24 @@ pub struct Set<'s> {
     /// ARNs of managed policies that are permissions boundaries and nothing else.
     boundaries: HashSet<&'s str>,
     /// Users and roles whose policies may allow PutKeyPolicy, by account.
-    administrators: HashMap<AccountId, Vec<&'s Identity>>,
+    administrators: HashMap<AccountId, Vec<Probe>>,
+    /// Keys in the order of their ARNs.
+    keys: Vec<OpenKey<'s>>,
+    /// Keys whose policies allow something to a user or role by name.
+    naming: HashMap<&'s str, Vec<&'s str>>,
+    /// Accounts with users or roles whose unique ids are not known.
+    without_id: HashSet<AccountId>,
     /// Users and roles by the id that IAM gave them.
     by_unique_id: HashMap<&'s str, &'s Identity>,
+}
+
+/// A key, and the actions that its policy leaves to the account, or to anyone.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenKey<'s> {
+    /// The key.
+    pub key: &'s Key,
+    /// The actions.
+    pub left: ActionSet,
 }
 
 impl<'s> Set<'s> {
@@ -48,6 +64,12 @@ impl<'s> Set<'s> {
             denies_some_keys: denies_some_keys(snapshot),
             boundaries,
             administrators: administrators(snapshot),
+            keys: keys(snapshot),
+            naming: naming(snapshot),
+            without_id: identities(snapshot)
+                .filter(|identity| identity.unique_id.is_none())
+                .map(|identity| identity.account)
+                .collect(),
             by_unique_id: identities(snapshot)
                 .filter_map(|identity| Some((identity.unique_id.as_deref()?, identity)))
                 .collect(),
@@ -62,8 +84,28 @@ impl<'s> Set<'s> {
 
     /// Users and roles of an account whose policies may allow PutKeyPolicy on some key.
     #[must_use]
-    pub fn administrators(&self, account: AccountId) -> &[&'s Identity] {
+    pub fn administrators(&self, account: AccountId) -> &[Probe] {
         self.administrators.get(&account).map_or(&[], Vec::as_slice)
+    }
+
+    /// The keys, in the order of their ARNs.
+    #[must_use]
+    pub fn keys(&self) -> &[OpenKey<'s>] {
+        &self.keys
+    }
+
+    /// The ARNs of the keys whose policies allow something to this user or role by name.
+    #[must_use]
+    pub fn naming(&self, arn: &str) -> &[&'s str] {
+        self.naming.get(arn).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether nobody in an account can have this unique id, for all that the set says.
+    #[must_use]
+    pub fn is_gone(&self, id: &str, account: AccountId) -> bool {
+        self.of_unique_id(id).is_none()
+            && self.snapshot.described_accounts.contains(&account)
+            && !self.without_id.contains(&account)
     }
 
     /// The user or role that has this unique id, if the set has one.
@@ -77,7 +119,53 @@ fn identities(snapshot: &Snapshot) -> impl Iterator<Item = &Identity> {
     snapshot.users.values().chain(snapshot.roles.values())
 }
 
-fn administrators(snapshot: &Snapshot) -> HashMap<AccountId, Vec<&Identity>> {
+fn keys(snapshot: &Snapshot) -> Vec<OpenKey<'_>> {
+    let open = |key: &Key, statement: &Statement| {
+        let meant = |pattern: &PrincipalPattern| match pattern {
+            PrincipalPattern::Account(account, _) => *account == key.account,
+            PrincipalPattern::Everyone | PrincipalPattern::AnyAws => true,
+            _ => false,
+        };
+        statement.effect == Effect::Allow && patterns(statement).iter().any(meant)
+    };
+    let left = |key: &Key| {
+        let shared = key.ram_policy.iter().flat_map(|policy| policy.statements());
+        let all = key.policy.statements().chain(shared).filter(|statement| open(key, statement));
+        all.fold(ActionSet::EMPTY, |left, statement| left.union(statement.actions))
+    };
+    let mut keys: Vec<OpenKey<'_>> =
+        snapshot.keys.values().map(|key| OpenKey { key, left: left(key) }).collect();
+    keys.sort_by(|a, b| a.key.arn.cmp(&b.key.arn));
+    keys
+}
+
+fn naming(snapshot: &Snapshot) -> HashMap<&str, Vec<&str>> {
+    let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
+    for key in snapshot.keys.values() {
+        let shared = key.ram_policy.iter().flat_map(|policy| policy.statements());
+        let statements = key.policy.statements().chain(shared);
+        for pattern in statements.flat_map(|statement| patterns(statement)) {
+            if let PrincipalPattern::User(arn) | PrincipalPattern::Role(arn) = pattern {
+                let keys = all.entry(arn).or_default();
+                if keys.last() != Some(&&*key.arn) {
+                    keys.push(&key.arn);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Whom a statement names; none where it says who is not meant.
+#[must_use]
+pub fn patterns(statement: &Statement) -> &[PrincipalPattern] {
+    match &statement.principals {
+        Principals::These(patterns) => patterns,
+        Principals::Bearer | Principals::AllBut(_) => &[],
+    }
+}
+
+fn administrators(snapshot: &Snapshot) -> HashMap<AccountId, Vec<Probe>> {
     let may = |statement: &Statement| {
         statement.effect == Effect::Allow && statement.actions.contains(Action::PutKeyPolicy)
     };
@@ -90,7 +178,8 @@ fn administrators(snapshot: &Snapshot) -> HashMap<AccountId, Vec<&Identity>> {
     }
     // The same one is asked first each time.
     all.values_mut().for_each(|list| list.sort_by(|a, b| a.arn.cmp(&b.arn)));
-    all
+    let probes = |list: Vec<&Identity>| list.into_iter().filter_map(Probe::identity).collect();
+    all.into_iter().map(|(account, list)| (account, probes(list))).collect()
 }
 
 fn denies_some_keys(snapshot: &Snapshot) -> bool {

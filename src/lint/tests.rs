@@ -212,3 +212,72 @@ fn to_enable_the_account_twice_may_leave_others_in_the_statement() {
     let help = doubled.map(|finding| finding.help.as_str());
     assert_eq!(help, Some("take the account out of this statement, or narrow the other one"));
 }
+
+#[test]
+fn a_unique_id_that_may_be_somebodys_locks_nobody_out() {
+    let set = |more: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {{"Effect": "Allow", "Principal": {{"AWS": "AROAEXAMPLEADMIN0001"}}, "Action": "kms:*", "Resource": "*"}}]}}{more}}}"#
+        )
+    };
+    let role = |id: &str| {
+        format!(
+            r#", "RoleDetailList": [{{"RoleName": "Admin", {id}"Arn": "arn:aws:iam::111122223333:role/Admin", "RolePolicyList": []}}]"#
+        )
+    };
+    // Neither of these sets knows whose it is.
+    assert!(!codes(&look(&set(""))).contains(&"lockout"));
+    assert!(!codes(&look(&set(&role("")))).contains(&"lockout"));
+    let other = role(r#""RoleId": "AROAEXAMPLEADMIN0002", "#);
+    assert!(codes(&look(&set(&other))).contains(&"lockout"));
+}
+
+#[test]
+fn a_condition_that_needs_tags_or_aliases_of_the_key_limits() {
+    let set = |operand: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {{"Effect": "Allow", "Principal": {{"Service": "s3.amazonaws.com"}}, "Action": "kms:Decrypt", "Resource": "*",
+        "Condition": {{"StringNotEquals": {{"kms:WrappingAlgorithm": "{operand}"}}}}}}]}}}}"#
+        )
+    };
+    assert!(codes(&look(&set("red"))).contains(&"condition-always-met"));
+    let needs = look(&set("${kms:ResourceAliases, 'red'}"));
+    assert!(!codes(&needs).contains(&"condition-always-met"));
+}
+
+#[test]
+fn a_grant_to_a_unique_id_is_to_whom_the_set_says() {
+    let set = |id: &str| {
+        format!(
+            r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": "default", "Grants": [
+      {{"GrantId": "a1", "GranteePrincipal": "AROAEXAMPLEBATCH0001", "Operations": ["Decrypt"]}}],
+      "RoleDetailList": [{{"RoleName": "Batch", "RoleId": "{id}", "Arn": "arn:aws:iam::111122223333:role/Batch", "RolePolicyList": []}}]}}"#
+        )
+    };
+    assert!(!codes(&look(&set("AROAEXAMPLEBATCH0001"))).contains(&"grant-to-nobody"));
+    assert!(codes(&look(&set("AROAEXAMPLEBATCH0002"))).contains(&"grant-to-nobody"));
+}
+
+#[test]
+fn with_more_administrators_than_are_asked_nothing_is_claimed() {
+    let set = |count: usize| {
+        let role = |number: usize| {
+            format!(
+                r#"{{"RoleName": "R{number}", "Arn": "arn:aws:iam::111122223333:role/R{number}", "RolePolicyList": [{{"PolicyName": "p",
+       "PolicyDocument": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "kms:PutKeyPolicy", "Resource": "*"}}]}}}}]}}"#
+            )
+        };
+        let roles: Vec<String> = (0..count).map(role).collect();
+        format!(
+            r#"{{"Keys": [{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::111122223333:root"}}, "Action": "kms:*", "Resource": "*",
+        "Condition": {{"StringEquals": {{"aws:PrincipalArn": "arn:aws:iam::111122223333:role/Nobody"}}}}}}]}}}}],
+      "RoleDetailList": [{}]}}"#,
+            roles.join(", ")
+        )
+    };
+    assert!(codes(&look(&set(3))).contains(&"lockout"));
+    assert!(!codes(&look(&set(100))).contains(&"lockout"));
+}

@@ -130,6 +130,67 @@ fn a_broken_policy_fails_its_cases_with_the_reason_on_one_screen() {
     }
 }
 
+/// How many lines of a screen a text takes.
+fn screen_lines(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count().div_ceil(100).max(1)).sum()
+}
+
+/// Every way to turn one statement of a policy around: the document with `Deny` in place of `Allow`
+/// in one place, or the reverse.
+fn turned_around(document: &str) -> Vec<String> {
+    let effects = [("\"Effect\": \"Allow\"", "Deny"), ("\"Effect\": \"Deny\"", "Allow")];
+    let places = effects.iter().flat_map(|(old, effect)| {
+        document.match_indices(old).map(move |(at, old)| (at, old.len(), *effect))
+    });
+    places
+        .map(|(at, length, effect)| {
+            let (before, after) = (&document[..at], &document[at + length..]);
+            format!("{before}\"Effect\": \"{effect}\"{after}")
+        })
+        .collect()
+}
+
+#[test]
+fn a_set_broken_in_one_place_fails_on_one_screen_however_many_cases_fail() {
+    let mut most = 0;
+    for set in EXAMPLES {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy(Path::new(set), folder.path());
+        let keys = ["keys/orders.json", "key.json"].map(|name| folder.path().join(name));
+        let key = keys.iter().find(|path| path.exists()).expect("a key");
+        let document = fs::read_to_string(key).expect("a document");
+        let broken = turned_around(&document);
+        assert!(broken.len() >= 3, "{set}");
+        for document in broken {
+            fs::write(key, document).expect("a file");
+            let output = test(folder.path(), &[&format!("{set}-cases.yaml")]);
+            let said = text(&output.stdout);
+            assert_eq!(output.status.code(), Some(2), "{set}:\n{said}");
+            assert!(screen_lines(&said) <= 24, "{set}:\n{said}");
+            assert!(said.contains("\n  decided by ") || said.contains("\n  missing: "), "{said}");
+            let failed = said.split("hold, ").nth(1).and_then(|rest| rest.split(' ').next());
+            most = most.max(failed.and_then(|count| count.parse().ok()).unwrap_or(0));
+        }
+    }
+    assert!(most >= 10, "at most {most} cases fail");
+}
+
+#[test]
+fn more_failures_than_fit_are_counted_and_a_filter_shows_them_whole() {
+    let broken = quickstart_with("keys/orders.json", r#""Effect": "Allow""#, r#""Effect": "Deny""#);
+    let cases = "examples/quickstart-cases.yaml";
+    let output = test(broken.path(), &[cases]);
+    let said = text(&output.stdout);
+    assert!(
+        said.contains(" more (--filter NAME shows the reasoning, --format json all)"),
+        "{said}"
+    );
+    assert_eq!(said.matches("  asked  ").count(), 1, "{said}");
+    let whole = text(&test(broken.path(), &[cases, "--filter", "e"]).stdout);
+    let failed = whole.matches("FAIL ").count();
+    assert!(failed > 1 && whole.matches("  asked  ").count() == failed, "{whole}");
+}
+
 #[test]
 fn the_same_run_is_json_and_junit() {
     let cases =

@@ -14,6 +14,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::each::named_seeds;
 use crate::generator::generate;
 use crate::law::{self, Outcome};
 use crate::product;
@@ -21,9 +22,6 @@ use crate::shrink::shrink;
 
 /// The seeds of every run of the tests.
 const SEEDS: Range<u64> = 0..200_000;
-
-/// Names other seeds: `from..to`.
-const VARIABLE: &str = "KEYWARD_SEEDS";
 
 /// Seeds that a thread takes at once.
 const PORTION: u64 = 256;
@@ -58,20 +56,9 @@ impl Disagreement {
     }
 }
 
-/// The seeds that the environment names, or those of every run.
-fn seeds() -> Range<u64> {
-    let Some(text) = std::env::var_os(VARIABLE) else { return SEEDS };
-    let text = text.to_string_lossy();
-    let range = text.split_once("..").and_then(|(from, to)| {
-        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-        (from < to).then_some(from..to)
-    });
-    range.unwrap_or_else(|| panic!("{VARIABLE}={text}: expected `from..to`"))
-}
-
 #[test]
 fn the_product_decides_as_the_law_does() {
-    let seeds = seeds();
+    let seeds = named_seeds().unwrap_or(SEEDS);
     let next = AtomicU64::new(seeds.start);
     let found = AtomicBool::new(false);
     let first: Mutex<Option<Disagreement>> = Mutex::new(None);

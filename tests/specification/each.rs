@@ -7,6 +7,20 @@ use std::thread;
 /// Seeds that a thread takes at once.
 const PORTION: u64 = 64;
 
+/// Names other seeds: `from..to`.
+const VARIABLE: &str = "KEYWARD_SEEDS";
+
+/// The seeds that the environment names, if it names any.
+pub(crate) fn named_seeds() -> Option<Range<u64>> {
+    let text = std::env::var_os(VARIABLE)?;
+    let text = text.to_string_lossy();
+    let range = text.split_once("..").and_then(|(from, to)| {
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (from < to).then_some(from..to)
+    });
+    Some(range.unwrap_or_else(|| panic!("{VARIABLE}={text}: expected `from..to`")))
+}
+
 /// What `ask` says of each seed, in the order of the seeds.
 pub(crate) fn each<T: Send>(seeds: Range<u64>, ask: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(seeds.start);

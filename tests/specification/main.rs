@@ -9,6 +9,7 @@
 )]
 
 mod agreement;
+mod claims;
 mod each;
 mod generator;
 mod law;

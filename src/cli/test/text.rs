@@ -1,23 +1,26 @@
 //! A run, for people.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 
 use super::Report;
 use super::covered::{Conditioned, Coverage, Granted, Share, Stated};
+use super::failures::{self, Failures};
 use super::mutants::{Change, Mutants};
-use super::running::Ran;
 use crate::cli::render;
 use crate::engine::policy::statement::Effect;
 use crate::engine::problem::Place;
-use crate::wire::cases::expectation::Outcome;
 use crate::wire::proto::answer::layer_name;
 
-/// Writes every case that fails on a screen of its own, then what the cases amount to.
-pub(super) fn write(report: &Report, untouched: bool, out: &mut impl Write) -> io::Result<()> {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    for ran in report.ran.iter().filter(|ran| !ran.holds()) {
-        failure(ran, colour, out)?;
-    }
+/// Writes the cases that fail, then what the cases amount to. Without `each` the failures stay on
+/// one screen.
+pub(super) fn write(
+    report: &Report,
+    untouched: bool,
+    each: Failures,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let colour = render::colour_on_stdout();
+    failures::write(&report.ran, each, colour, out)?;
     if untouched {
         not_touched(&report.coverage, out)?;
     }
@@ -57,7 +60,7 @@ pub(super) fn write(report: &Report, untouched: bool, out: &mut impl Write) -> i
     Ok(())
 }
 
-fn painted(text: &str, code: &str, colour: bool) -> String {
+pub(super) fn painted(text: &str, code: &str, colour: bool) -> String {
     if colour { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
@@ -70,37 +73,6 @@ fn of(share: Share, word: &str) -> Option<String> {
     let Share { touched, all } = share;
     let percent = (touched * 100).checked_div(all)?;
     Some(format!("{touched} of {} ({percent} %)", counted(all, word)))
-}
-
-/// Statements of a layer that are shown at most.
-const SHOWN: usize = 8;
-
-fn failure(ran: &Ran, colour: bool, out: &mut impl Write) -> io::Result<()> {
-    let case = &ran.case;
-    writeln!(out, "{} {}", painted("FAIL", "31", colour), case.name)?;
-    writeln!(out, "  at {}", case.place)?;
-    let Some((decision, reason)) = ran.decided else {
-        if let Outcome::Fails(message) = &ran.outcome {
-            writeln!(out, "  {message}")?;
-        }
-        return writeln!(out);
-    };
-    writeln!(out, "  asked     {} by {}", case.message.action, who(ran))?;
-    writeln!(out, "  expected  {}", case.expected())?;
-    writeln!(out, "  decided   {} ({reason})", decision.name())?;
-    let Some(response) = &ran.response else { return writeln!(out) };
-    if !response.message.is_empty() {
-        writeln!(out, "  {}", response.message)?;
-    }
-    let legs = response.explanation.as_ref().map_or(&[][..], |explanation| &explanation.legs);
-    for leg in legs {
-        render::leg(&render::shortened(leg, SHOWN), out)?;
-    }
-    writeln!(out)
-}
-
-fn who(ran: &Ran) -> &str {
-    ran.case.message.principal.as_ref().map_or("", |principal| &principal.arn)
 }
 
 fn not_touched(coverage: &Coverage, out: &mut impl Write) -> io::Result<()> {

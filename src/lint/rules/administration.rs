@@ -1,12 +1,13 @@
 //! Who looks after a key, and whether they can. The engine is asked.
 
-use super::lockout::{self, patterns};
+use super::lockout;
 use crate::engine::json::Span;
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::{Effect, Statement};
 use crate::lint::ask::{Can, Probe, abilities, can};
 use crate::lint::rule::{Check, Example, Rule, Severity};
+use crate::lint::set::patterns;
 use crate::lint::view::{PolicyView, Report};
 
 pub(super) const RULES: &[Rule] = &[
@@ -196,7 +197,8 @@ fn delegates(statement: &Statement, view: &PolicyView<'_>) -> bool {
 
 fn delegation_missing(view: &PolicyView<'_>, report: &mut Report<'_>) {
     if view.key.is_some() && !view.policy.statements().any(|statement| delegates(statement, view)) {
-        let message = "no statement names the account, so that its IAM policies open nothing";
+        let message =
+            "no statement names the account: the policy leaves nothing to its IAM policies";
         report.at(view.span(), message);
     }
 }
@@ -268,9 +270,18 @@ fn mentioned(view: &PolicyView<'_>, pattern: &PrincipalPattern) -> ActionSet {
         .fold(ActionSet::EMPTY, |all, statement| all.union(statement.actions))
 }
 
-/// Has `check` look at each named principal with what it can really do among `actions`. `kms:*` has
-/// a finding of its own.
-fn each(view: &PolicyView<'_>, actions: ActionSet, mut check: impl FnMut(&Probe, Span, ActionSet)) {
+fn any(wanted: ActionSet) -> bool {
+    !wanted.is_empty()
+}
+
+/// Has `check` look at each named principal with what it can really do among `actions`, where those
+/// that are allowed to it `matter`. `kms:*` has a finding of its own.
+fn each(
+    view: &PolicyView<'_>,
+    actions: ActionSet,
+    matter: impl Fn(ActionSet) -> bool,
+    mut check: impl FnMut(&Probe, Span, ActionSet),
+) {
     let Some(key) = view.key else { return };
     for (probe, span) in named(view) {
         let mentioned = mentioned(view, probe.pattern());
@@ -279,7 +290,7 @@ fn each(view: &PolicyView<'_>, actions: ActionSet, mut check: impl FnMut(&Probe,
         }
         let wanted: ActionSet =
             actions.iter().filter(|action| mentioned.contains(*action)).collect();
-        if !wanted.is_empty() {
+        if matter(wanted) {
             check(&probe, span, abilities(view.set, key, &probe, wanted));
         }
     }
@@ -292,7 +303,10 @@ fn meet(a: ActionSet, b: ActionSet) -> Option<Action> {
 fn admin_and_use(view: &PolicyView<'_>, report: &mut Report<'_>) {
     let decisive: ActionSet =
         [Action::PutKeyPolicy, Action::ScheduleKeyDeletion].into_iter().collect();
-    each(view, decisive.union(cryptography()), |probe, span, can| {
+    let both = |wanted: ActionSet| {
+        meet(wanted, decisive).is_some() && meet(wanted, cryptography()).is_some()
+    };
+    each(view, decisive.union(cryptography()), both, |probe, span, can| {
         if let (Some(admin), Some(use_)) = (meet(can, decisive), meet(can, cryptography())) {
             let who = probe.pattern().text();
             let message = format!("`{who}` may both {} and {}", admin.name(), use_.name());
@@ -302,8 +316,8 @@ fn admin_and_use(view: &PolicyView<'_>, report: &mut Report<'_>) {
 }
 
 fn cannot_read(view: &PolicyView<'_>, report: &mut Report<'_>) {
-    let wanted = [Action::PutKeyPolicy, Action::GetKeyPolicy].into_iter().collect();
-    each(view, wanted, |probe, span, can| {
+    let change = [Action::PutKeyPolicy].into_iter().collect();
+    each(view, change, any, |probe, span, can| {
         if can.contains(Action::PutKeyPolicy) && !reads(view, probe) {
             let who = probe.pattern().text();
             report.at(span, format!("`{who}` may change the key policy, but not read it"));
@@ -318,20 +332,28 @@ fn reads(view: &PolicyView<'_>, probe: &Probe) -> bool {
 
 fn cannot_repair(view: &PolicyView<'_>, report: &mut Report<'_>) {
     let Some(key) = view.key else { return };
-    each(view, administration(), |probe, span, abilities| {
-        let administers = abilities.len() >= 2;
-        let repairs = || can(view.set, key, probe, Action::PutKeyPolicy) > Can::No;
-        if administers && !repairs() {
-            let who = probe.pattern().text();
-            report.at(span, format!("`{who}` administers the key, but may not change its policy"));
-        }
-    });
+    each(
+        view,
+        administration(),
+        |wanted| wanted.len() >= 2,
+        |probe, span, abilities| {
+            let administers = abilities.len() >= 2;
+            let repairs = || can(view.set, key, probe, Action::PutKeyPolicy) > Can::No;
+            if administers && !repairs() {
+                let who = probe.pattern().text();
+                report.at(
+                    span,
+                    format!("`{who}` administers the key, but may not change its policy"),
+                );
+            }
+        },
+    );
 }
 
 fn cannot_cancel(view: &PolicyView<'_>, report: &mut Report<'_>) {
     let Some(key) = view.key else { return };
     let deletion = [Action::ScheduleKeyDeletion].into_iter().collect();
-    each(view, deletion, |probe, span, abilities| {
+    each(view, deletion, any, |probe, span, abilities| {
         let deletes = abilities.contains(Action::ScheduleKeyDeletion);
         if deletes && can(view.set, key, probe, Action::CancelKeyDeletion) == Can::No {
             let who = probe.pattern().text();

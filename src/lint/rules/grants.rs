@@ -167,7 +167,10 @@ fn grant_to_other_account(view: &GrantView<'_>, report: &mut Report<'_>) {
 }
 
 fn grant_to_nobody(view: &GrantView<'_>, report: &mut Report<'_>) {
-    let deleted = matches!(view.grant.grantee, PrincipalPattern::UniqueId(_));
+    let deleted = match &view.grant.grantee {
+        PrincipalPattern::UniqueId(id) => view.set.of_unique_id(id).is_none(),
+        _ => false,
+    };
     if deleted || !knows(view.set.snapshot, &view.grant.grantee) {
         let who = view.grant.grantee.text();
         report.at(view.span("GranteePrincipal"), format!("there is no principal `{who}` any more"));

@@ -1,13 +1,14 @@
 //! Users and roles, with all of their policies. The engine is asked.
 
 use crate::engine::kms::action::{Action, ActionSet};
-use crate::engine::policy::arn_pattern::Target;
-use crate::engine::policy::statement::{Effect, Statement};
+use crate::engine::policy::arn_pattern::{ResourcePattern, Target};
+use crate::engine::policy::statement::{Effect, Resources, Statement};
 use crate::engine::snapshot::Key;
 use crate::engine::term::truth::Truth;
 use crate::lint::ask::{Can, Probe, can};
 use crate::lint::open::Open;
 use crate::lint::rule::{Check, Example, Rule, Severity};
+use crate::lint::set::OpenKey;
 use crate::lint::view::{IdentityView, Report, member_span};
 
 pub(super) const RULES: &[Rule] = &[Rule {
@@ -39,6 +40,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
 /// What takes a key over, or away.
 const DECISIVE: [Action; 2] = [Action::PutKeyPolicy, Action::ScheduleKeyDeletion];
 
+/// Keys that are asked about, of those that the policies cover.
+const MOST: usize = 64;
+
 fn admin_and_use(view: &IdentityView<'_>, report: &mut Report<'_>) {
     let Some(probe) = Probe::identity(view.identity) else { return };
     let cryptography: ActionSet =
@@ -60,23 +64,36 @@ fn admin_and_use(view: &IdentityView<'_>, report: &mut Report<'_>) {
         return;
     }
     let can_one = |key: &Key, actions: ActionSet| {
-        let mut wanted = actions.iter().filter(|action| covers(&allows, key, *action));
+        let mut wanted = actions.iter();
         wanted.find(|action| can(view.set, key, &probe, *action) > Can::No)
     };
-    let mut found: Option<(&Key, Action, Action)> = None;
-    let keys = view.set.snapshot.keys.values();
-    for key in keys.filter(|key| key.account == view.identity.account && !key.aws_managed) {
-        // The same key is named whatever the order in which they are looked at.
-        if found.is_some_and(|(named, ..)| named.arn < key.arn) {
-            continue;
-        }
-        let admin = can_one(key, DECISIVE.into_iter().collect());
-        if let Some(admin) = admin
-            && let Some(used) = can_one(key, cryptography)
-        {
-            found = Some((key, admin, used));
-        }
-    }
+    let decisive: ActionSet = DECISIVE.into_iter().collect();
+    let both = |all: ActionSet| {
+        let any = |wanted: ActionSet| all.iter().any(|action| wanted.contains(action));
+        any(decisive) && any(cryptography)
+    };
+    let naming = view.set.naming(&view.identity.arn);
+    let all = view.set.keys();
+    let exact = exact_resources(&allows);
+    let at = |arn: &&str| all.binary_search_by(|open| (*open.key.arn).cmp(arn)).ok();
+    let keys: Vec<&OpenKey<'_>> = match &exact {
+        Some(arns) => arns.iter().filter_map(at).filter_map(|at| all.get(at)).collect(),
+        None => all.iter().collect(),
+    };
+    let found = keys
+        .into_iter()
+        .filter(|open| open.key.account == view.identity.account && !open.key.aws_managed)
+        .filter(|open| both(open.left) || naming.contains(&&*open.key.arn))
+        .map(|open| (open.key, covered(&allows, open.key)))
+        .filter(|(_, covered)| both(*covered))
+        .take(MOST)
+        .find_map(|(key, covered)| {
+            let among = |wanted: ActionSet| {
+                covered.iter().filter(|action| wanted.contains(*action)).collect::<ActionSet>()
+            };
+            let admin = can_one(key, among(decisive))?;
+            Some((key, admin, can_one(key, among(cryptography))?))
+        });
     if let Some((key, admin, used)) = found {
         let message =
             format!("it may both {} and {} with `{}`", admin.name(), used.name(), key.arn);
@@ -84,12 +101,27 @@ fn admin_and_use(view: &IdentityView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether an Allow may be about an action on a key.
-fn covers(allows: &[&Statement], key: &Key, action: Action) -> bool {
+/// The keys that the Allows are about, in the order of their ARNs, where they name each by its ARN.
+fn exact_resources<'a>(allows: &[&'a Statement]) -> Option<Vec<&'a str>> {
+    let mut found = Vec::new();
+    for statement in allows.iter().filter(|statement| !statement.actions.is_empty()) {
+        let Resources::These(patterns) = &statement.resources else { return None };
+        for pattern in patterns {
+            let ResourcePattern::Exact(arn) = pattern else { return None };
+            found.push(&**arn);
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
+
+/// What Allows may be about on a key.
+fn covered(allows: &[&Statement], key: &Key) -> ActionSet {
     let target = Target::new(&key.arn);
-    let open = Open { action, key: Some(key), caller: None, root: None };
-    allows.iter().any(|statement| {
-        statement.actions.contains(action)
-            && statement.resources.match_target(&target, &open) != Truth::False
-    })
+    let open = Open { action: Action::DescribeKey, key: Some(key), caller: None, root: None };
+    let about = allows
+        .iter()
+        .filter(|statement| statement.resources.match_target(&target, &open) != Truth::False);
+    about.fold(ActionSet::EMPTY, |all, statement| all.union(statement.actions))
 }
