@@ -170,7 +170,7 @@ impl Claim {
             "deleted-principal" => {
                 let nobody = "AIDANOBODYNOBODYNOBODY";
                 Self {
-                    says: alike(&|one| replace(&mut one["Principal"], &words[0], nobody))?,
+                    says: alike(&|one| replace(&mut one["Principal"], words[0], nobody))?,
                     ..blank
                 }
             }
@@ -203,11 +203,11 @@ impl Claim {
             }
             "condition-always-met" => {
                 let mut without = blank.statement.clone();
-                if !without_condition(&mut without, &words[0]) {
+                if !without_condition(&mut without, words[0]) {
                     return None;
                 }
                 let says = alike(&|one| {
-                    without_condition(one, &words[0]);
+                    without_condition(one, words[0]);
                 })?;
                 Self { says, ..blank }
             }
