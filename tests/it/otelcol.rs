@@ -58,9 +58,17 @@ async fn through_the_collector_every_signal_arrives_behind_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     drop(listener);
+    let configuration = fs::read_to_string(CONFIGURATION).expect("the configuration");
+    assert!(configuration.contains("127.0.0.1:4317"), "it listens elsewhere");
+    // The backend of this test has no certificate.
+    let configuration = configuration
+        .replace("127.0.0.1:4317", &address)
+        .replace("_ENDPOINT}", "_ENDPOINT}\n    tls:\n      insecure: true");
+    let here = folder.path().join("collector.yaml");
+    fs::write(&here, configuration).expect("a file");
     let process = otelcol(&format!("http://{}", backend.address), folder.path())
-        .args(["--config", CONFIGURATION])
-        .arg(format!("--set=receivers.otlp.protocols.grpc.endpoint={address}"))
+        .arg("--config")
+        .arg(&here)
         .stdout(Stdio::null())
         .stderr(fs::File::create(folder.path().join("said")).expect("a file"))
         .spawn()
