@@ -18,7 +18,6 @@ use super::listener::Listener;
 use super::peer::{Identity, Origin, Peer};
 use super::serving::Serving;
 use super::tls::Tls;
-use super::turns::Turns;
 use super::workers::Workers;
 
 /// Between a connection that could not be accepted and the next try.
@@ -75,7 +74,7 @@ impl Acceptor {
                 arrived = self.next() => arrived,
             };
             match arrived {
-                Ok(arrived) => workers.give(|turns| serving.clone().serve(arrived, turns)),
+                Ok(arrived) => workers.give(serving.clone().serve(arrived)),
                 // Nothing that another connection could not cure; but not in a busy circle, when
                 // there are no more descriptors.
                 Err(error) => {
@@ -87,7 +86,7 @@ impl Acceptor {
             }
         }
         for arrived in self.close() {
-            workers.give(|turns| serving.clone().serve(arrived, turns));
+            workers.give(serving.clone().serve(arrived));
         }
     }
 
@@ -189,7 +188,7 @@ enum Place {
 
 impl Arrived {
     /// Takes the connection into the runtime of the calling task; `None` when it came to nothing.
-    pub(super) async fn here(self, turns: &Turns) -> Option<Connection> {
+    pub(super) async fn here(self) -> Option<Connection> {
         let Self { socket, origin, place } = self;
         let place = match place {
             Place::Taken(place) => place,
@@ -212,7 +211,7 @@ impl Arrived {
                 (Io::Unix(stream), identity)
             }
         };
-        Some(Connection::new(io, Peer::new(origin, identity), turns.turn(), place))
+        Some(Connection::new(io, Peer::new(origin, identity), place))
     }
 }
 
@@ -247,7 +246,6 @@ mod tests {
 
     use super::{Accept, Acceptor};
     use crate::rpc::listener::{Address, DATA_SOCKET, Listener};
-    use crate::rpc::turns::Turns;
 
     #[tokio::test]
     async fn who_connected_before_the_end_is_served_and_nobody_connects_after_it() {
@@ -264,7 +262,7 @@ mod tests {
         assert!(!path.exists() && UnixStream::connect(&path).is_err());
         // One after the other: each gives its place back.
         for arrived in [first].into_iter().chain(rest) {
-            assert!(arrived.here(&Turns::default()).await.is_some());
+            assert!(arrived.here().await.is_some());
         }
     }
 }

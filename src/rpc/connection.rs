@@ -12,7 +12,6 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::peer::Peer;
-use super::turns::Turn;
 
 /// A connection has this long to make itself known: the TLS handshake, and the first bytes.
 pub(super) const HELLO: Duration = Duration::from_secs(10);
@@ -34,7 +33,6 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) struct Connection {
     io: Io,
     peer: Peer,
-    turn: Turn,
     /// Until the first bytes are there.
     hello: Option<Pin<Box<Sleep>>>,
     /// Bytes that came before that.
@@ -60,9 +58,9 @@ pub(super) enum Io {
 
 impl Connection {
     /// A connection, which takes a place.
-    pub(super) fn new(io: Io, peer: Peer, turn: Turn, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(io: Io, peer: Peer, place: OwnedSemaphorePermit) -> Self {
         let hello = Some(Box::pin(sleep(HELLO)));
-        Self { io, peer, turn, hello, heard: 0, linger: None, _place: place }
+        Self { io, peer, hello, heard: 0, linger: None, _place: place }
     }
 
     /// Who is at its other end.
@@ -117,15 +115,8 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.turn.is_over(context) {
-            return Poll::Pending;
-        }
         let before = buffer.filled().len();
         let read = self.io.read(context, buffer);
-        match &read {
-            Poll::Pending => self.turn.passes(),
-            Poll::Ready(_) => self.turn.took(buffer.filled().len().saturating_sub(before)),
-        }
         if self.hello.is_some() {
             // From then on unanswered pings end it.
             self.heard += buffer.filled().len().saturating_sub(before);
@@ -201,7 +192,6 @@ mod tests {
 
     use super::{Connection, Io};
     use crate::rpc::peer::{Identity, Origin, Peer};
-    use crate::rpc::turns::Turns;
 
     /// More than is on its way between two sockets.
     const ANSWER: usize = 8 * 1024 * 1024;
@@ -212,7 +202,7 @@ mod tests {
         let (near, _) = listener.accept().await.unwrap();
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let peer = Peer::new(Origin::Loopback, Identity::Nobody);
-        (Connection::new(Io::Tcp(near), peer, Turns::default().turn(), place), far)
+        (Connection::new(Io::Tcp(near), peer, place), far)
     }
 
     #[tokio::test]

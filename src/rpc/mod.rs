@@ -29,6 +29,5 @@ pub mod status;
 pub mod tls;
 mod tokens;
 mod told;
-mod turns;
 mod validate;
 mod workers;

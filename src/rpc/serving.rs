@@ -5,15 +5,13 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::body::Body;
@@ -28,7 +26,6 @@ use super::deadline::{Deadline, Deadlines};
 use super::entrance::{Entered, Entrance};
 use super::limits::Limits;
 use super::peer::Peer;
-use super::turns::{Read, Turns};
 
 /// Bytes of a request's headers.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -91,11 +88,11 @@ impl Serving {
     }
 
     /// Serves what was accepted until it ends, or until what is not finished is cut off.
-    pub(super) async fn serve(self, arrived: Arrived, turns: Turns) {
+    pub(super) async fn serve(self, arrived: Arrived) {
         let gone = reached(self.phase.clone(), Phase::Gone);
         let served = async {
-            if let Some(connection) = arrived.here(&turns).await {
-                self.connection(connection, turns).await;
+            if let Some(connection) = arrived.here().await {
+                self.connection(connection).await;
             }
         };
         tokio::select! {
@@ -104,9 +101,9 @@ impl Serving {
         }
     }
 
-    async fn connection(self, connection: Connection, turns: Turns) {
+    async fn connection(self, connection: Connection) {
         let leaving = self.leaving();
-        let calls = Calls { peer: connection.peer(), answers: self.answers, turns };
+        let calls = Calls { peer: connection.peer(), answers: self.answers };
         let mut served = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
         // A connection that fails is the client's affair.
         let grace = tokio::select! {
@@ -140,37 +137,16 @@ async fn reached(mut phase: watch::Receiver<Phase>, goal: Phase) {
 struct Calls {
     peer: Peer,
     answers: Deadline<Entered<Routes>>,
-    turns: Turns,
 }
 
 impl Service<Request<Incoming>> for Calls {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Begins<Oneshot<Deadline<Entered<Routes>>, Request<Body>>>;
+    type Future = Oneshot<Deadline<Entered<Routes>>, Request<Body>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer.clone());
-        let answer = self.answers.clone().oneshot(request);
-        Begins { read: Some(self.turns.read()), answer }
-    }
-}
-
-pin_project! {
-    /// A call that has begun as soon as it is asked for its answer.
-    struct Begins<F> {
-        read: Option<Read>,
-        #[pin]
-        answer: F,
-    }
-}
-
-impl<F: Future> Future for Begins<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        this.read.take();
-        this.answer.poll(context)
+        self.answers.clone().oneshot(request)
     }
 }

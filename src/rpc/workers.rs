@@ -14,8 +14,6 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use super::turns::Turns;
-
 /// The threads. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -29,8 +27,6 @@ struct Worker {
     runtime: Handle,
     /// Connections that it has.
     open: Arc<AtomicUsize>,
-    /// Their turns.
-    turns: Turns,
     /// Tells its own thread to end, by being dropped.
     _running: Option<oneshot::Sender<()>>,
 }
@@ -48,15 +44,12 @@ impl Workers {
 
     /// The runtime of the calling task alone.
     pub(super) fn here() -> Self {
-        let here = Worker::new(Handle::current(), None);
+        let here = Worker { runtime: Handle::current(), open: Arc::default(), _running: None };
         Self { workers: vec![here], next: AtomicUsize::new(0) }
     }
 
     /// Gives a connection, and what is to be done with it, to the thread that has the fewest.
-    pub(super) fn give<T>(&self, serve: impl FnOnce(Turns) -> T)
-    where
-        T: Future<Output = ()> + Send + 'static,
-    {
+    pub(super) fn give(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let count = self.workers.len().max(1);
         let first = self.next.fetch_add(1, Ordering::Relaxed) % count;
         let turn = self.workers.iter().cycle().skip(first).take(count);
@@ -65,7 +58,6 @@ impl Workers {
         };
         worker.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&worker.open));
-        let connection = serve(worker.turns.clone());
         worker.runtime.spawn(async move {
             connection.await;
             drop(open);
@@ -81,13 +73,7 @@ fn worker(index: usize) -> io::Result<Worker> {
         // It ends with an error: the sender is dropped.
         let _ = runtime.block_on(ended);
     })?;
-    Ok(Worker::new(handle, Some(running)))
-}
-
-impl Worker {
-    fn new(runtime: Handle, running: Option<oneshot::Sender<()>>) -> Self {
-        Self { runtime, open: Arc::default(), turns: Turns::default(), _running: running }
-    }
+    Ok(Worker { runtime: handle, open: Arc::default(), _running: Some(running) })
 }
 
 /// Counts as a connection of a thread until it is dropped.
@@ -118,7 +104,7 @@ mod tests {
         let give = || {
             let (end, ended) = oneshot::channel::<()>();
             let said = said.clone();
-            workers.give(|_| async move {
+            workers.give(async move {
                 let name = thread::current().name().map(str::to_owned);
                 said.send(name.unwrap()).await.unwrap();
                 let _ = ended.await;
@@ -145,7 +131,7 @@ mod tests {
     async fn what_is_given_to_threads_that_end_is_dropped() {
         let workers = Workers::start(NonZeroUsize::MIN).unwrap();
         let (kept, dropped) = oneshot::channel::<()>();
-        workers.give(|_| async move {
+        workers.give(async move {
             std::future::pending::<()>().await;
             drop(kept);
         });
