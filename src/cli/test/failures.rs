@@ -1,5 +1,5 @@
-//! The cases that fail, for people: the first with its reasoning, the others in a line each, so that
-//! the reason stands on one screen.
+//! The cases that fail, for people: the first with its reasoning, the others shortly, so that the
+//! reason stands on one screen.
 
 use std::io::{self, Write};
 
@@ -68,7 +68,7 @@ fn on_one_screen(
     colour: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let lines: Vec<String> = by_reason(first, others).into_iter().map(in_a_line).collect();
+    let lines: Vec<String> = by_reason(first, others).into_iter().map(shortly).collect();
     let room = lines.iter().take(OTHERS).map(|line| rows(line)).sum::<usize>()
         + usize::from(lines.len() > OTHERS) * 2;
     let mut left = 0;
@@ -89,7 +89,8 @@ fn on_one_screen(
         if shown >= OTHERS && rows >= room {
             break;
         }
-        writeln!(out, "{} {line}", painted("FAIL", "31", colour))?;
+        let told = line.strip_prefix("FAIL").unwrap_or(line);
+        writeln!(out, "{}{told}", painted("FAIL", "31", colour))?;
         room = room.saturating_sub(rows);
         shown += 1;
     }
@@ -100,10 +101,9 @@ fn on_one_screen(
     if lines.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
-/// Rows that a text takes on the screen, with `FAIL` before a single line.
+/// Rows that a text takes on the screen.
 fn rows(text: &str) -> usize {
-    let fail = if text.contains('\n') { 0 } else { "FAIL ".len() };
-    text.lines().map(|line| (fail + line.chars().count()).div_ceil(COLUMNS).max(1)).sum()
+    text.lines().map(|line| line.chars().count().div_ceil(COLUMNS).max(1)).sum()
 }
 
 /// What was decided and by which statements or grants.
@@ -134,15 +134,15 @@ fn by_reason<'r>(first: &'r Ran, others: &[&'r Ran]) -> Vec<&'r Ran> {
     ordered
 }
 
-/// A failure in a line.
-fn in_a_line(ran: &Ran) -> String {
+/// A failure in two lines.
+fn shortly(ran: &Ran) -> String {
     let case = &ran.case;
     let what = match (ran.decided, &ran.outcome) {
         (Some((decision, reason)), _) => format!("{} ({reason})", decision.name()),
         (None, Outcome::Fails(message)) => message.clone(),
         (None, Outcome::Holds) => String::new(),
     };
-    format!("{}: {what} at {}", case.name, case.place)
+    format!("FAIL {}\n  at {}: {what}", case.name, case.place)
 }
 
 /// A failure with its reasoning, and a blank line.
