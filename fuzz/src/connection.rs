@@ -82,14 +82,14 @@ fn lengthened(der: &[u8], before: usize, at: usize, more: usize) -> Option<Vec<u
 }
 
 fn timeout(header: &str) {
-    let Ok(left) = read_timeout(Some(header)) else {
-        let code = read_timeout(Some(header)).expect_err("refused again").code();
-        let zero = header.len() > 1 && header[..header.len() - 1].bytes().all(|byte| byte == b'0');
-        assert_eq!(
-            code == Code::DeadlineExceeded,
-            zero && "HMSmun".contains(&header[header.len() - 1..]) && header.len() <= 9
-        );
-        return;
+    let left = match read_timeout(Some(header)) {
+        Ok(left) => left,
+        Err(status) => {
+            let none_left = matches!(header.as_bytes(), [digits @ .., unit] if b"HMSmun".contains(unit)
+                && (1..=8).contains(&digits.len()) && digits.iter().all(|digit| *digit == b'0'));
+            assert_eq!(status.code() == Code::DeadlineExceeded, none_left, "{header}");
+            return;
+        }
     };
     let (digits, unit) = header.split_at(header.len() - 1);
     let nanos: u128 = match unit {
