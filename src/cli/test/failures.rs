@@ -24,7 +24,7 @@ const LINES: usize = 21;
 const COLUMNS: usize = 100;
 
 /// Failures beside the first for which there is always room.
-const OTHERS: usize = 4;
+const OTHERS: usize = 2;
 
 /// How much of the reasoning is told.
 #[derive(Clone, Copy)]
