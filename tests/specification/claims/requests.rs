@@ -86,6 +86,16 @@ fn named(statement: &Value) -> Vec<String> {
     found
 }
 
+/// Sets a member of a member of the request, unless the generator spoilt it.
+fn set(request: &mut Value, member: &str, name: &str, text: &str) {
+    if request[member].is_null() {
+        request[member] = json!({});
+    }
+    if let Some(members) = request[member].as_object_mut() {
+        members.insert(name.to_owned(), json!(text));
+    }
+}
+
 /// Has the request meet the conditions of a statement, or some of them.
 fn meet(statement: &Value, request: &mut Value, random: &mut Random) {
     for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
@@ -101,11 +111,11 @@ fn meet(statement: &Value, request: &mut Value, random: &mut Random) {
             let text = text.replace('*', "x").replace('?', "y");
             let folded = key.to_lowercase();
             if let Some(name) = folded.strip_prefix("kms:encryptioncontext:") {
-                request["encryptionContext"][name] = json!(text);
+                set(request, "encryptionContext", name, &text);
             } else if folded == "kms:viaservice" {
                 request["viaService"] = json!(text);
             } else if folded.starts_with("aws:source") || folded.starts_with("aws:mu") {
-                request["context"][key] = json!(text);
+                set(request, "context", key, &text);
             }
         }
     }
@@ -135,6 +145,9 @@ pub(super) fn for_claim(
             Some(pool) if index > 1 => random.pick(pool),
             _ => own.clone(),
         };
+        if !request.is_object() {
+            continue;
+        }
         if claim.bare {
             request = json!({"principal": request["principal"], "region": "us-west-2"});
         }
