@@ -37,27 +37,26 @@ const SEEDS: Range<u64> = 3_000_000..3_001_500;
 const REQUESTS: usize = 40;
 
 /// A claim is put to requests at least so often, by code, in the seeds of every run.
-const LEAST: [(&str, usize); 20] = [
-    ("lockout", 300),
-    ("lockout-under-conditions", 10),
-    ("delegation-missing", 100),
-    ("administrator-cannot-read", 10),
-    ("administrator-cannot-repair", 5),
-    ("deletion-cannot-be-cancelled", 5),
-    ("use-without-describe", 20),
-    ("deleted-principal", 5),
-    ("never-across-accounts", 5),
-    ("hidden-by-deny", 20),
-    ("redundant-allow", 5),
-    ("condition-key-absent", 20),
-    ("condition-excludes-action", 20),
-    ("condition-never-met", 20),
-    ("condition-always-met", 5),
-    ("resource-not-this-key", 20),
-    ("identity-allow-inert", 5),
-    ("resource-not-key-arn", 5),
-    ("wrong-case-value", 0),
-    ("unknown-value", 5),
+const LEAST: [(&str, usize); 19] = [
+    ("lockout", 10_000),
+    ("lockout-under-conditions", 500),
+    ("delegation-missing", 5_000),
+    ("administrator-cannot-read", 40),
+    ("deletion-cannot-be-cancelled", 40),
+    ("use-without-describe", 200),
+    ("deleted-principal", 200),
+    ("never-across-accounts", 500),
+    ("hidden-by-deny", 500),
+    ("redundant-allow", 10_000),
+    ("condition-key-absent", 5_000),
+    ("condition-excludes-action", 400),
+    ("condition-never-met", 1_000),
+    ("condition-always-met", 3_000),
+    ("resource-not-this-key", 1_000),
+    ("identity-allow-inert", 900),
+    ("resource-not-key-arn", 3_000),
+    ("wrong-case-value", 500),
+    ("unknown-value", 2_000),
 ];
 
 fn read(case: &Value) -> Option<Case> {
