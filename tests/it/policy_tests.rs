@@ -178,8 +178,8 @@ fn a_set_broken_in_one_place_fails_on_one_screen_however_many_cases_fail() {
 #[test]
 fn more_failures_than_fit_are_counted_and_a_filter_shows_them_whole() {
     let broken = tempfile::tempdir().expect("a folder");
-    copy(Path::new("examples/quickstart"), broken.path());
-    let (key, cases) = (broken.path().join("keys/orders.json"), "examples/quickstart-cases.yaml");
+    copy(Path::new("examples/console"), broken.path());
+    let (key, cases) = (broken.path().join("key.json"), "examples/console-cases.yaml");
     let document = fs::read_to_string(&key).expect("a document");
     // The first way to break it by which more cases fail than fit.
     let mut all = turned_around(&document).into_iter().map(|document| {
