@@ -48,10 +48,14 @@ impl Arrivals {
         Self { room: Arc::new(room), time: limits.message_time, longest: limits.message_bytes }
     }
 
+    /// Whether the clients of a method may take their time between messages.
+    pub(super) fn may_rest(path: &str) -> bool {
+        CONVERSATIONS.iter().any(|start| path.starts_with(start))
+    }
+
     /// The call, with its messages watched.
     pub(super) fn watch(&self, call: Request<Body>) -> Request<Body> {
-        let path = call.uri().path();
-        let may_rest = CONVERSATIONS.iter().any(|start| path.starts_with(start));
+        let may_rest = Self::may_rest(call.uri().path());
         call.map(|body| {
             Body::new(Arriving {
                 body,

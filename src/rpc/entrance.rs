@@ -2,7 +2,7 @@
 //! operator where only operators may come in.
 
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +18,7 @@ use super::arrival::Arrivals;
 use super::callers::Gate;
 use super::callers::rpc::Rpc;
 use super::limits::{Begun, Busy};
+use super::refused::Refused;
 
 /// Health is told whatever happens, and to everybody: probes prove nothing, and decide nothing.
 const HEALTH: &str = "/grpc.health.";
@@ -60,8 +61,6 @@ impl Entrance {
     }
 }
 
-type Refused = Ready<Result<Response<Body>, Infallible>>;
-
 impl<S> Service<Request<Body>> for Entered<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -80,7 +79,10 @@ where
                 let request = self.entrance.arrivals.watch(request);
                 Either::Left(Counted { inner: self.inner.call(request), _begun: begun })
             }
-            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+            Err(status) => {
+                let ends = !Arrivals::may_rest(request.uri().path());
+                Either::Right(Refused::new(status, request.into_body(), ends))
+            }
         }
     }
 }

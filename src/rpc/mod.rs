@@ -23,6 +23,7 @@ pub mod peer;
 pub mod policies;
 mod quiet;
 mod refusal;
+mod refused;
 pub mod server;
 mod serving;
 pub mod status;

@@ -79,6 +79,34 @@ async fn one_call_too_many_is_refused_and_health_is_told_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn however_many_calls_are_refused_their_connection_lasts() {
+    let args = ["--limits-calls", "1", "--limits-message-time", "1h", "--http-listen", ANY];
+    let served = Served::start(ANY, &args);
+    let busy = channel(&served.address).await;
+    let mut call = unending(busy.clone());
+    let other = channel(&served.address).await;
+    while code(&other).await != Code::ResourceExhausted {
+        if call.is_finished() {
+            call = unending(busy.clone());
+        }
+    }
+    let asking: Vec<_> = (0..2000)
+        .map(|_| {
+            let other = other.clone();
+            tokio::spawn(async move { code(&other).await })
+        })
+        .collect();
+    for asked in asking {
+        assert_eq!(asked.await.expect("a task"), Code::ResourceExhausted);
+    }
+    call.abort();
+    let _ = call.await;
+    drop(busy);
+    while code(&other).await != Code::Ok {}
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_too_long_is_refused() {
     let served = Served::start(ANY, &["--limits-message-bytes", "10000", "--http-listen", ANY]);
     let channel = channel(&served.address).await;
