@@ -1,7 +1,7 @@
 //! Questions to the engine: what can a principal do with a key?
 
 use super::open::Open;
-use super::set::Set;
+use super::set::{Set, patterns};
 use crate::engine::decide::caller::{Caller, Naming};
 use crate::engine::decide::decide;
 use crate::engine::decide::decision::Verdict;
@@ -93,6 +93,20 @@ impl Probe {
         &self.pattern
     }
 
+    /// Whether a principal of a policy or grant is one session of the role: what it may, some
+    /// request of the role may.
+    fn has_session(&self, pattern: &PrincipalPattern) -> bool {
+        let (Some(role), PrincipalPattern::Session(session)) =
+            (self.role_arn.as_deref().and_then(Arn::parse), pattern)
+        else {
+            return false;
+        };
+        Arn::parse(session).is_some_and(|session| {
+            session.account == role.account
+                && session.resource.split('/').nth(1) == role.resource.rsplit('/').next()
+        })
+    }
+
     fn request(&self, action: Action, set: &Set<'_>) -> Option<Request<'_>> {
         Some(Request {
             principal: Principal::parse(&self.arn).ok()?,
@@ -132,8 +146,17 @@ pub fn can(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> Can {
     }
     match Caller::find(set.snapshot, &request) {
         Ok(caller) if possibly(set, key, probe, action, &caller) => Can::UnderConditions,
+        Ok(_) if granted(set, key, probe, action) => Can::UnderConditions,
         _ => Can::No,
     }
+}
+
+/// Whether a grant may permit it to some request: one that has the grant's token, or meets its
+/// constraint, or is of the session that it is for.
+fn granted(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> bool {
+    let to = |grantee: &PrincipalPattern| *grantee == probe.pattern || probe.has_session(grantee);
+    let mut grants = set.snapshot.grants.documents.on(&key.arn).iter();
+    action.grantable() && grants.any(|one| one.operations.contains(action) && to(&one.grantee))
 }
 
 /// Whether some request of a principal may be allowed by policies. That is sooner known than what
@@ -183,6 +206,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
         statement.applies(action, &target, &open, in_key_policy, evaluation)
     };
     let mut namings = Vec::new();
+    let mut by_session = false;
     for statement in resource_statements(set, key) {
         match statement.effect {
             Effect::Deny => {
@@ -196,6 +220,7 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
             Effect::Allow if statement.reads_key_attributes && closed => {}
             Effect::Allow if truth(statement, true) != Truth::False => {
                 namings.push(caller.named_among(&statement.principals, evaluation));
+                by_session |= patterns(statement).iter().any(|one| probe.has_session(one));
             }
             Effect::Allow => {}
         }
@@ -211,7 +236,8 @@ fn possibly(set: &Set<'_>, key: &Key, probe: &Probe, action: Action, caller: &Ca
             statement.effect == Effect::Allow && truth(statement, false) != Truth::False
         });
     let named = |naming| namings.iter().any(|namings| namings.has(naming));
-    let directly = named(Naming::Star) || named(Naming::Exact) || named(Naming::Behind);
+    let directly =
+        by_session || named(Naming::Star) || named(Naming::Exact) || named(Naming::Behind);
     let by_account = named(Naming::Account);
     // Policies that the set does not hold are taken as none, but for principals of other accounts:
     // theirs are seldom at hand.

@@ -281,3 +281,81 @@ fn with_more_administrators_than_are_asked_nothing_is_claimed() {
     assert!(codes(&look(&set(3))).contains(&"lockout"));
     assert!(!codes(&look(&set(100))).contains(&"lockout"));
 }
+
+/// A set with one key, whose policy has these statements.
+fn key_with(statements: &str, more: &str) -> String {
+    format!(
+        r#"{{"KeyMetadata": {{"Arn": "arn:aws:kms:us-west-2:111122223333:key/1"}}, "Policy": {{"Version": "2012-10-17", "Statement": [
+      {statements}]}}{more}}}"#
+    )
+}
+
+#[test]
+fn what_a_session_of_a_role_may_the_role_may() {
+    let encrypts = r#"{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/App"}, "Action": "kms:Encrypt", "Resource": "*"}"#;
+    let describes = |session: &str| {
+        let by_policy = format!(
+            r#"{encrypts}, {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:sts::111122223333:assumed-role/{session}"}}, "Action": "kms:DescribeKey", "Resource": "*"}}"#
+        );
+        let by_grant = format!(
+            r#", "Grants": [{{"GrantId": "a1", "GranteePrincipal": "arn:aws:sts::111122223333:assumed-role/{session}", "Operations": ["DescribeKey"]}}]"#
+        );
+        [key_with(&by_policy, ""), key_with(encrypts, &by_grant)]
+    };
+    for set in describes("App/s1") {
+        assert!(!codes(&look(&set)).contains(&"use-without-describe"), "{set}");
+    }
+    for set in describes("Other/s1") {
+        assert!(codes(&look(&set)).contains(&"use-without-describe"), "{set}");
+    }
+}
+
+#[test]
+fn a_shared_policy_may_leave_the_key_to_the_account() {
+    let set = |action: &str| {
+        let shared = format!(
+            r#", "RamPolicy": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Resource": "*",
+        "Principal": {{"AWS": "arn:aws:iam::111122223333:root"}}, "Action": "{action}"}}]}},
+      "RoleDetailList": [{{"RoleName": "App", "Arn": "arn:aws:iam::111122223333:role/App", "RolePolicyList": [{{"PolicyName": "p",
+       "PolicyDocument": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "kms:Decrypt",
+        "Resource": "arn:aws:kms:us-west-2:111122223333:key/1"}}]}}}}]}}]"#
+        );
+        key_with("", &shared)
+    };
+    let found = codes(&look(&set("kms:*")));
+    assert!(
+        !found.contains(&"delegation-missing") && !found.contains(&"identity-allow-inert"),
+        "{found:?}"
+    );
+    assert!(codes(&look(&set("kms:Encrypt"))).contains(&"identity-allow-inert"));
+}
+
+#[test]
+fn the_same_digits_in_another_partition_are_another_account() {
+    let set = |partition: &str| {
+        key_with(
+            &format!(
+                r#"{{"Effect": "Allow", "Principal": {{"AWS": "arn:{partition}:iam::111122223333:root"}}, "Action": "kms:*", "Resource": "*"}},
+      {{"Effect": "Allow", "Principal": {{"AWS": "111122223333"}}, "Action": "kms:DescribeKey", "Resource": "*"}}"#
+            ),
+            "",
+        )
+    };
+    assert!(codes(&look(&set("aws"))).contains(&"delegation-doubled"));
+    assert!(!codes(&look(&set("aws-cn"))).contains(&"delegation-doubled"));
+}
+
+#[test]
+fn a_wildcard_may_stand_for_the_start_of_an_arn() {
+    let set = |resource: &str| {
+        format!(
+            r#"{{"RoleDetailList": [{{"RoleName": "App", "Arn": "arn:aws:iam::111122223333:role/App", "RolePolicyList": [{{"PolicyName": "p",
+       "PolicyDocument": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Action": "kms:DescribeKey", "Resource": "{resource}"}}]}}}}]}}]}}"#
+        )
+    };
+    assert!(codes(&look(&set("key/1"))).contains(&"resource-not-key-arn"));
+    assert!(
+        !codes(&look(&set("a*:aws:kms:us-west-2:111122223333:key/*")))
+            .contains(&"resource-not-key-arn")
+    );
+}

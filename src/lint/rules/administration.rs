@@ -5,7 +5,9 @@ use crate::engine::json::Span;
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::principal::PrincipalPattern;
 use crate::engine::policy::statement::{Effect, Statement};
-use crate::lint::ask::{Can, Probe, abilities, can};
+use crate::engine::snapshot::Key;
+use crate::engine::term::partition::Partition;
+use crate::lint::ask::{Can, Probe, abilities, can, resource_statements};
 use crate::lint::rule::{Check, Example, Rule, Severity};
 use crate::lint::set::patterns;
 use crate::lint::view::{PolicyView, Report};
@@ -189,14 +191,19 @@ fn cryptography() -> ActionSet {
 /// Whether a statement enables the IAM policies of the account.
 fn delegates(statement: &Statement, view: &PolicyView<'_>) -> bool {
     let is_account = |pattern: &PrincipalPattern| match pattern {
-        PrincipalPattern::Account(account, _) => Some(*account) == view.account,
+        PrincipalPattern::Account(account, partition) => {
+            let here = view.key.map(Key::partition);
+            let named = partition.as_ref().map(Partition::as_str);
+            Some(*account) == view.account && (named.is_none() || named == here)
+        }
         _ => false,
     };
     statement.effect == Effect::Allow && patterns(statement).iter().any(is_account)
 }
 
 fn delegation_missing(view: &PolicyView<'_>, report: &mut Report<'_>) {
-    if view.key.is_some() && !view.policy.statements().any(|statement| delegates(statement, view)) {
+    let Some(key) = view.key else { return };
+    if !resource_statements(view.set, key).any(|statement| delegates(statement, view)) {
         let message =
             "no statement names the account: the policy leaves nothing to its IAM policies";
         report.at(view.span(), message);

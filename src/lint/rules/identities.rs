@@ -8,6 +8,7 @@ use crate::engine::policy::statement::{Effect, Principals, Resources, Statement}
 use crate::engine::snapshot::Key;
 use crate::engine::term::arn::Arn;
 use crate::engine::term::truth::Truth;
+use crate::lint::ask::resource_statements;
 use crate::lint::open::Open;
 use crate::lint::rule::{Check, Example, Rule, Severity};
 use crate::lint::view::{Report, StatementView, is_kms};
@@ -229,7 +230,8 @@ fn inert(view: &StatementView<'_>, report: &mut Report<'_>) {
         let nothing = own
             && actions.peek().is_some()
             && !actions.any(|action| {
-                key.policy.statements().any(|statement| enables(statement, key, action))
+                resource_statements(view.of.set, key)
+                    .any(|statement| enables(statement, key, action))
             });
         if nothing {
             let message = format!("the policy of `{text}` leaves none of these actions to IAM");
@@ -247,7 +249,9 @@ fn resource_not_key_arn(view: &StatementView<'_>, report: &mut Report<'_>) {
     for (text, span) in view.texts("Resource") {
         let alias = Arn::parse(text)
             .is_some_and(|arn| arn.service == "kms" && arn.resource.starts_with("alias/"));
-        if !ResourcePattern::is_arn(text) {
+        // A wildcard before the first colon may stand for `arn`: such a Deny denies.
+        let scheme = text.split(':').next().unwrap_or_default();
+        if !ResourcePattern::is_arn(text) && !scheme.contains(['*', '?']) {
             report.at(span, format!("`{text}` is no ARN, and matches nothing"));
         } else if alias && !on_alias && !view.compiled.actions.is_empty() {
             report.at(span, "the ARN of an alias is matched by no operation on a key");

@@ -171,7 +171,10 @@ pub(super) fn for_claim(
             None => {}
         }
         if claim.bare {
-            let arn = request["principal"]["arn"].clone();
+            // To be of one session is a condition too.
+            let arn = request["principal"]["arn"].as_str().unwrap_or_default();
+            let session = arn.contains(":assumed-role/").then(|| arn.rsplit_once('/')).flatten();
+            let arn = session.map_or(arn.to_owned(), |(role, _)| format!("{role}/another"));
             let role = request["principal"]["roleArn"].clone();
             request["principal"] = json!({"arn": arn});
             if !role.is_null() {
