@@ -47,6 +47,7 @@ fn all<'k>(
     thread::scope(|scope| {
         let parts: Vec<_> = files.chunks(part).map(|part| scope.spawn(move || ask(part))).collect();
         // All are waited for. A thread that did not end well found out nothing.
-        parts.into_iter().fold(true, |all, part| part.join().unwrap_or(false) && all)
+        let found: Vec<bool> = parts.into_iter().map(|part| part.join().unwrap_or(false)).collect();
+        found.into_iter().all(|holds| holds)
     })
 }
