@@ -143,6 +143,15 @@ impl World {
         Ok(())
     }
 
+    /// The ARN of the one key that has this id; an ARN as it is.
+    fn arn_of(&self, named: &str) -> String {
+        let mut of_id = self.keys.iter().filter(|key| key.arn.ends_with(&format!("/{named}")));
+        match (of_id.next(), of_id.next()) {
+            (Some(key), None) => key.arn.clone(),
+            _ => named.to_owned(),
+        }
+    }
+
     fn add_alias(&mut self, arn: String, key_arn: &str) -> Read<()> {
         if self.described.is_new(format!("alias {arn}"), json!(key_arn))?
             && self.key(key_arn).is_some()
@@ -158,7 +167,8 @@ impl World {
             return Ok(());
         }
         for grant in list(&document["Grants"]) {
-            self.add_grant(&text(&grant["KeyId"])?, grant)?;
+            let named = text(&grant["KeyId"])?;
+            self.add_grant(&self.arn_of(&named), grant)?;
         }
         for alias in list(&document["Aliases"]) {
             let arn = text(&alias["AliasArn"])?;
