@@ -135,13 +135,7 @@ impl Probe {
 #[must_use]
 pub fn can(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> Can {
     let Some(request) = probe.request(action, set) else { return Can::No };
-    let request =
-        Request { key_id: KeyId::parse(&key.arn).ok(), region: Some(key.region()), ..request };
-    let surely = decide(set.snapshot, &request).is_ok_and(|answer| {
-        // Whether the key is enabled today says nothing about who may.
-        matches!(answer.verdict(), Verdict::Allowed | Verdict::KeyState)
-    });
-    if surely {
+    if surely(set, key, probe, action) {
         return Can::Yes;
     }
     match Caller::find(set.snapshot, &request) {
@@ -149,6 +143,18 @@ pub fn can(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> Can {
         Ok(_) if granted(set, key, probe, action) => Can::UnderConditions,
         _ => Can::No,
     }
+}
+
+/// Whether a request with nothing in particular of a principal is allowed: [`Can::Yes`].
+#[must_use]
+pub fn surely(set: &Set<'_>, key: &Key, probe: &Probe, action: Action) -> bool {
+    let Some(request) = probe.request(action, set) else { return false };
+    let request =
+        Request { key_id: KeyId::parse(&key.arn).ok(), region: Some(key.region()), ..request };
+    decide(set.snapshot, &request).is_ok_and(|answer| {
+        // Whether the key is enabled today says nothing about who may.
+        matches!(answer.verdict(), Verdict::Allowed | Verdict::KeyState)
+    })
 }
 
 /// Whether a grant may permit it to some request: one that has the grant's token, or meets its

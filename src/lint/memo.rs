@@ -1,6 +1,7 @@
 //! Policies that many keys carry are looked at once: what was found is kept with places relative
 //! to the policy.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -169,8 +170,15 @@ fn look(set: &Set<'_>, site: &Site<'_, '_>, compiled: &Compiled) -> Vec<Raw> {
 }
 
 fn with(set: &Set<'_>, site: &Site<'_, '_>, json: &Json<'_>, policy: &Policy) -> Vec<Raw> {
-    let view =
-        PolicyView { set, kind: site.kind, json, policy, key: site.key, account: site.account };
+    let view = PolicyView {
+        set,
+        kind: site.kind,
+        json,
+        policy,
+        key: site.key,
+        account: site.account,
+        changes_policy: &OnceCell::new(),
+    };
     let mut found = Vec::new();
     let statements = view.statements();
     for rule in rules::all() {

@@ -31,8 +31,8 @@ pub struct Set<'s> {
     administrators: HashMap<AccountId, Vec<Probe>>,
     /// Keys in the order of their ARNs.
     keys: Vec<OpenKey<'s>>,
-    /// Keys whose policies allow something to a user or role by name.
-    naming: HashMap<&'s str, Vec<&'s str>>,
+    /// Which of the keys name a user or role in their policies, in order.
+    naming: HashMap<&'s str, Vec<usize>>,
     /// Accounts with users or roles whose unique ids are not known.
     without_id: HashSet<AccountId>,
     /// Users and roles by the id that IAM gave them.
@@ -57,6 +57,7 @@ impl<'s> Set<'s> {
         for attached in identities(snapshot).flat_map(|identity| &identity.policies) {
             boundaries.remove(&*attached.id);
         }
+        let keys = keys(snapshot);
         Self {
             snapshot,
             options,
@@ -64,8 +65,8 @@ impl<'s> Set<'s> {
             denies_some_keys: denies_some_keys(snapshot),
             boundaries,
             administrators: administrators(snapshot),
-            keys: keys(snapshot),
-            naming: naming(snapshot),
+            naming: naming(&keys),
+            keys,
             without_id: identities(snapshot)
                 .filter(|identity| identity.unique_id.is_none())
                 .map(|identity| identity.account)
@@ -94,9 +95,9 @@ impl<'s> Set<'s> {
         &self.keys
     }
 
-    /// The ARNs of the keys whose policies allow something to this user or role by name.
+    /// Which of [`Set::keys`] name this user or role in their policies, in order.
     #[must_use]
-    pub fn naming(&self, arn: &str) -> &[&'s str] {
+    pub fn naming(&self, arn: &str) -> &[usize] {
         self.naming.get(arn).map_or(&[], Vec::as_slice)
     }
 
@@ -139,16 +140,16 @@ fn keys(snapshot: &Snapshot) -> Vec<OpenKey<'_>> {
     keys
 }
 
-fn naming(snapshot: &Snapshot) -> HashMap<&str, Vec<&str>> {
-    let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
-    for key in snapshot.keys.values() {
+fn naming<'s>(keys: &[OpenKey<'s>]) -> HashMap<&'s str, Vec<usize>> {
+    let mut all: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, OpenKey { key, .. }) in keys.iter().enumerate() {
         let shared = key.ram_policy.iter().flat_map(|policy| policy.statements());
         let statements = key.policy.statements().chain(shared);
         for pattern in statements.flat_map(|statement| patterns(statement)) {
             if let PrincipalPattern::User(arn) | PrincipalPattern::Role(arn) = pattern {
                 let keys = all.entry(arn).or_default();
-                if keys.last() != Some(&&*key.arn) {
-                    keys.push(&key.arn);
+                if keys.last() != Some(&at) {
+                    keys.push(at);
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! What rules look at: policies, statements, keys and grants with the places of their parts.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
+use super::ask::Can;
 use super::rule::{Rule, Severity};
 use super::set::Set;
 use crate::engine::grant::Grant;
@@ -30,6 +32,8 @@ pub struct PolicyView<'v> {
     pub key: Option<&'v Key>,
     /// The account that it belongs to, where that is known.
     pub account: Option<AccountId>,
+    /// Whether anyone may change it, where that is known: empty until a rule asks.
+    pub changes_policy: &'v OnceCell<Option<Can>>,
 }
 
 impl<'v> PolicyView<'v> {

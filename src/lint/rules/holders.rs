@@ -8,7 +8,6 @@ use crate::engine::term::truth::Truth;
 use crate::lint::ask::{Can, Probe, can};
 use crate::lint::open::Open;
 use crate::lint::rule::{Check, Example, Rule, Severity};
-use crate::lint::set::OpenKey;
 use crate::lint::view::{IdentityView, Report, member_span};
 
 pub(super) const RULES: &[Rule] = &[Rule {
@@ -69,30 +68,26 @@ fn admin_and_use(view: &IdentityView<'_>, report: &mut Report<'_>) {
     };
     let decisive: ActionSet = DECISIVE.into_iter().collect();
     let both = |all: ActionSet| {
-        let any = |wanted: ActionSet| all.iter().any(|action| wanted.contains(action));
-        any(decisive) && any(cryptography)
+        !all.intersection(decisive).is_empty() && !all.intersection(cryptography).is_empty()
     };
     let naming = view.set.naming(&view.identity.arn);
     let all = view.set.keys();
     let exact = exact_resources(&allows);
     let at = |arn: &&str| all.binary_search_by(|open| (*open.key.arn).cmp(arn)).ok();
-    let keys: Vec<&OpenKey<'_>> = match &exact {
-        Some(arns) => arns.iter().filter_map(at).filter_map(|at| all.get(at)).collect(),
-        None => all.iter().collect(),
+    let keys: Box<dyn Iterator<Item = usize>> = match &exact {
+        Some(arns) => Box::new(arns.iter().filter_map(at)),
+        None => Box::new(0..all.len()),
     };
     let found = keys
-        .into_iter()
-        .filter(|open| open.key.account == view.identity.account && !open.key.aws_managed)
-        .filter(|open| both(open.left) || naming.contains(&&*open.key.arn))
-        .map(|open| (open.key, covered(&allows, open.key)))
+        .filter_map(|at| Some((at, all.get(at)?)))
+        .filter(|(_, open)| open.key.account == view.identity.account && !open.key.aws_managed)
+        .filter(|(at, open)| both(open.left) || naming.binary_search(at).is_ok())
+        .map(|(_, open)| (open.key, covered(&allows, open.key)))
         .filter(|(_, covered)| both(*covered))
         .take(MOST)
         .find_map(|(key, covered)| {
-            let among = |wanted: ActionSet| {
-                covered.iter().filter(|action| wanted.contains(*action)).collect::<ActionSet>()
-            };
-            let admin = can_one(key, among(decisive))?;
-            Some((key, admin, can_one(key, among(cryptography))?))
+            let admin = can_one(key, covered.intersection(decisive))?;
+            Some((key, admin, can_one(key, covered.intersection(cryptography))?))
         });
     if let Some((key, admin, used)) = found {
         let message =

@@ -7,7 +7,7 @@ use crate::engine::policy::statement::{Effect, Resources, Statement};
 use crate::engine::snapshot::Key;
 use crate::engine::term::condition_key::KeySource;
 use crate::engine::term::truth::Truth;
-use crate::lint::ask::{Can, Probe, can, may, resource_statements};
+use crate::lint::ask::{Can, Probe, can, may, resource_statements, surely};
 use crate::lint::open::Fixed;
 use crate::lint::set::patterns;
 use crate::lint::view::{PolicyView, Report};
@@ -19,10 +19,6 @@ const MOST: usize = 32;
 /// Finds policies that no one may change.
 pub(super) fn lockout(view: &PolicyView<'_>, report: &mut Report<'_>) {
     let Some(key) = view.key else { return };
-    // Whoever has a certain principal in an unknown place is not looked for: `*` may be anyone.
-    if opens_to_anyone(view, key, Action::PutKeyPolicy) {
-        return;
-    }
     if changes_policy(view, key) == Some(Can::No) {
         report.at(view.span(), "no one that the set knows may change this key policy");
     }
@@ -31,16 +27,23 @@ pub(super) fn lockout(view: &PolicyView<'_>, report: &mut Report<'_>) {
 /// Finds policies that can be changed while conditions hold alone.
 pub(super) fn under_conditions(view: &PolicyView<'_>, report: &mut Report<'_>) {
     let Some(key) = view.key else { return };
-    if !opens_to_anyone(view, key, Action::PutKeyPolicy)
-        && changes_policy(view, key) == Some(Can::UnderConditions)
-    {
+    if changes_policy(view, key) == Some(Can::UnderConditions) {
         report
             .at(view.span(), "whoever may change this key policy may do so only under conditions");
     }
 }
 
-/// Whether anyone may change the key policy; `None` where that is not known.
+/// Whether anyone may change the key policy; `None` where that is not known. Asked once, whichever
+/// rules ask.
 fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Option<Can> {
+    *view.changes_policy.get_or_init(|| {
+        // Whoever has a certain principal in an unknown place is not looked for: `*` may be anyone.
+        let anyone = opens_to_anyone(view, key, Action::PutKeyPolicy);
+        if anyone { None } else { ask_all(view, key) }
+    })
+}
+
+fn ask_all(view: &PolicyView<'_>, key: &Key) -> Option<Can> {
     let set = view.set;
     let about =
         || resource_statements(set, key).filter(|one| one.actions.contains(Action::PutKeyPolicy));
@@ -71,15 +74,20 @@ fn changes_policy(view: &PolicyView<'_>, key: &Key) -> Option<Can> {
         }
     }
     for (asked, probe) in administrators.iter().enumerate() {
-        if best == Can::Yes || (best == Can::UnderConditions && !plainly) {
+        if best == Can::UnderConditions && !plainly {
             break;
         }
         if asked == MOST {
             return None;
         }
-        if may(set, key, probe, Action::PutKeyPolicy) {
-            best = best.max(can(set, key, probe, Action::PutKeyPolicy));
+        // What is known at once is asked first.
+        if best == Can::No && !may(set, key, probe, Action::PutKeyPolicy) {
+            continue;
         }
+        if surely(set, key, probe, Action::PutKeyPolicy) {
+            return Some(Can::Yes);
+        }
+        best = Can::UnderConditions;
     }
     Some(best)
 }
