@@ -8,7 +8,7 @@ use keyward::rpc::callers::{Callers, Gate};
 use keyward::rpc::peer::{Certificate, Identity, Origin, Peer};
 use keyward::wire::proto::request::request;
 use keyward::wire::v1;
-use tonic::{Code, Extensions};
+use tonic::Code;
 
 use super::documents::BETWEEN;
 use super::set::noon;
@@ -69,8 +69,6 @@ fn peers(spiffe: &str, subject: &str) -> Vec<Peer> {
 }
 
 fn compare(gate: &Gate, entries: &[toml::Table], anonymous: bool, peer: &Peer, principal: &str) {
-    let mut call = Extensions::new();
-    call.insert(peer.clone());
     let here = matches!(peer.origin(), Origin::Unix | Origin::Loopback);
     let entry = entries.iter().find_map(|entry| Some((entry, known(entry, peer)?)));
     for (rpc, name) in [
@@ -79,7 +77,7 @@ fn compare(gate: &Gate, entries: &[toml::Table], anonymous: bool, peer: &Peer, p
         (Rpc::Grants, ""),
         (Rpc::Operators, ""),
     ] {
-        let admitted = gate.recognise(&call, rpc);
+        let admitted = gate.recognise(Some(peer), rpc);
         let expected = match &entry {
             Some((entry, _)) => may_call(entry, rpc, name),
             None => {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
-use tonic::body::Body;
 use tonic::codegen::http::Request;
 use tonic::{Code, Status};
 
@@ -54,26 +54,24 @@ impl Arrivals {
     }
 
     /// The call, with its messages watched.
-    pub(super) fn watch(&self, call: Request<Body>) -> Request<Body> {
+    pub(super) fn watch(&self, call: Request<Incoming>) -> Request<Arriving> {
         let may_rest = Self::may_rest(call.uri().path());
-        call.map(|body| {
-            Body::new(Arriving {
-                body,
-                may_rest,
-                progress: Progress::default(),
-                taken: Taken { room: Arc::clone(&self.room), bytes: 0 },
-                time: self.time,
-                longest: self.longest,
-                timer: None,
-                over: false,
-            })
+        call.map(|body| Arriving {
+            body,
+            may_rest,
+            progress: Progress::default(),
+            taken: Taken { room: Arc::clone(&self.room), bytes: 0 },
+            time: self.time,
+            longest: self.longest,
+            timer: None,
+            over: false,
         })
     }
 }
 
 /// The messages of one call.
-struct Arriving {
-    body: Body,
+pub(super) struct Arriving {
+    body: Incoming,
     /// Whether the client may say nothing between two messages.
     may_rest: bool,
     progress: Progress,
@@ -137,7 +135,11 @@ struct Taken {
 impl Taken {
     /// Takes so much in place of what it took before; says whether there is room for it.
     fn set(&mut self, bytes: usize) -> bool {
-        if bytes <= self.bytes {
+        if bytes == self.bytes {
+            // Most messages come whole.
+            return true;
+        }
+        if bytes < self.bytes {
             self.room.taken.fetch_sub(self.bytes - bytes, Ordering::AcqRel);
             self.bytes = bytes;
             return true;
@@ -219,7 +221,10 @@ impl http_body::Body for Arriving {
                     Err(status) => self.end(status),
                 }
             }
-            ended => ended,
+            Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Some(Err(Status::from_error(Box::new(error)))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
         }
     }
 

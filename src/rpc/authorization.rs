@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Extensions, Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::callers::rpc::Rpc;
@@ -18,6 +18,7 @@ use super::callers::{Admitted, Gate};
 use super::decision_id;
 use super::freshness::{newest, snapshot, time_left};
 use super::limits::Shed;
+use super::peer::Peer;
 use super::status;
 use super::tokens::resolve;
 use super::told::{begun, code};
@@ -84,11 +85,11 @@ impl Authorization {
     /// Lets the caller of a call in, with so many questions.
     pub(super) fn admit(
         &self,
-        connection: &Extensions,
+        peer: Option<&Peer>,
         rpc: Rpc,
         count: usize,
     ) -> Result<Option<Admitted<'_>>, Status> {
-        self.gate.as_ref().map(|gate| gate.admit(connection, rpc, count)).transpose()
+        self.gate.as_ref().map(|gate| gate.admit(peer, rpc, count)).transpose()
     }
 
     /// Answers one question, by the rules of its moment, once its record is written.
@@ -126,7 +127,7 @@ impl Authorization {
         &self,
         view: &mut View<'_>,
         metadata: &MetadataMap,
-        connection: &Extensions,
+        peer: &Peer,
         out: &mut Vec<u8>,
     ) -> Result<Option<impl Future<Output = Result<(), Status>> + Send + 'static>, Status> {
         let mut call = self.call(Method::Authorize, metadata);
@@ -135,7 +136,7 @@ impl Authorization {
             let finish = |answer: &Answer<'_>, _: Option<&Explanation>, envelope: &Envelope<'_>| {
                 encode(answer, envelope, out);
             };
-            let admitted = self.admit(connection, Rpc::Authorize, 1)?;
+            let admitted = self.admit(Some(peer), Rpc::Authorize, 1)?;
             let snapshot = newest(&self.pdp)?;
             let asked = Asked { call: &mut call, started, admitted: admitted.as_ref() };
             self.guarded(&snapshot, view, (self.clock)(), asked, finish)
@@ -293,7 +294,7 @@ impl AuthorizationService for Authorization {
     ) -> Result<Response<Self::AuthorizeStreamStream>, Status> {
         time_left(call.metadata())?;
         if let Some(gate) = &self.gate {
-            gate.recognise(call.extensions(), Rpc::AuthorizeStream)?;
+            gate.recognise(call.extensions().get(), Rpc::AuthorizeStream)?;
         }
         let service = self.clone();
         let (metadata, connection, messages) = call.into_parts();
@@ -306,7 +307,7 @@ impl AuthorizationService for Authorization {
                 let question = message.request.unwrap_or_default();
                 let mut told = service.call(Method::AuthorizeStream, metadata);
                 // Each message anew: the callers file may have changed since the one before.
-                let found = match service.admit(connection, Rpc::AuthorizeStream, 1) {
+                let found = match service.admit(connection.get(), Rpc::AuthorizeStream, 1) {
                     Ok(admitted) => {
                         service.one(&question, None, &mut told, admitted.as_ref()).await
                     }
@@ -347,7 +348,7 @@ impl Authorization {
         told: &mut Call,
     ) -> Result<v1::AuthorizeResponse, Status> {
         let left = time_left(call.metadata())?;
-        let admitted = self.admit(call.extensions(), Rpc::Authorize, 1)?;
+        let admitted = self.admit(call.extensions().get(), Rpc::Authorize, 1)?;
         self.one(call.get_ref(), left, told, admitted.as_ref()).await
     }
 }

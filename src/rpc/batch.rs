@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use tonic::metadata::MetadataMap;
-use tonic::{Extensions, Request, Status};
+use tonic::{Request, Status};
 
 use super::authorization::{Asked, Authorization, settled};
 use super::callers::rpc::Rpc;
 use super::freshness::{newest, snapshot, time_left};
+use super::peer::Peer;
 use super::status;
 use crate::engine::decide::decision::{Answer, Verdict};
 use crate::engine::decide::explain::Explanation;
@@ -43,7 +44,7 @@ impl Authorization {
         &self,
         batch: BatchView<'_>,
         stop_mode: v1::StopMode,
-        told: (&MetadataMap, &Extensions),
+        told: (&MetadataMap, &Peer),
         mut out: Vec<u8>,
     ) -> Result<Batched, Status> {
         let mut call = self.call(Method::BatchAuthorize, told.0);
@@ -71,13 +72,13 @@ impl Authorization {
         &self,
         batch: BatchView<'_>,
         stop_mode: v1::StopMode,
-        (metadata, connection): (&MetadataMap, &Extensions),
+        (metadata, peer): (&MetadataMap, &Peer),
         call: &mut Call,
         out: &mut Vec<u8>,
     ) -> Result<Waiting, Status> {
         time_left(metadata)?;
         let count = batch.requests.len();
-        let admitted = self.admit(connection, Rpc::BatchAuthorize, count)?;
+        let admitted = self.admit(Some(peer), Rpc::BatchAuthorize, count)?;
         let admitted = admitted.as_ref();
         let snapshot = newest(&self.pdp)?;
         let now = (self.clock)();
@@ -119,7 +120,8 @@ impl Authorization {
     ) -> Result<v1::BatchAuthorizeResponse, Status> {
         let left = time_left(call.metadata())?;
         let batch = call.get_ref();
-        let admitted = self.admit(call.extensions(), Rpc::BatchAuthorize, batch.requests.len())?;
+        let admitted =
+            self.admit(call.extensions().get(), Rpc::BatchAuthorize, batch.requests.len())?;
         let admitted = admitted.as_ref();
         let refuse = |field: &str, message: String| {
             Err(status::invalid(&InvalidRequest::new(field, message)))

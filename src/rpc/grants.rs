@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
-use tonic::{Code, Extensions, Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::authorization::{Clock, settled};
 use super::callers::Gate;
 use super::callers::rpc::Rpc;
+use super::peer::Peer;
 use super::told::Told;
 use super::{decision_id, freshness, refusal, status, tokens};
 use crate::engine::decide::decision::{Layer, Verdict};
@@ -49,8 +50,8 @@ pub struct Grants {
     per_key: u64,
     /// Knows who may keep grants; nobody stands before operators.
     gate: Option<Arc<Gate>>,
-    /// The connection of a call that the gate let in.
-    connection: Extensions,
+    /// Whose call the gate let in.
+    peer: Option<Peer>,
 }
 
 /// What authorized a call.
@@ -85,7 +86,7 @@ impl Grants {
     /// Keeps grants with `pdp`, at the instants of `clock`, and tells `telemetry`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, clock: Clock, per_key: u64, telemetry: Telemetry) -> Self {
-        Self { pdp, clock, telemetry, per_key, gate: None, connection: Extensions::new() }
+        Self { pdp, clock, telemetry, per_key, gate: None, peer: None }
     }
 
     /// The same, for those whom `gate` lets in.
@@ -98,8 +99,9 @@ impl Grants {
     fn entered<T>(&self, call: &Request<T>) -> Result<Self, Status> {
         let mut entered = self.clone();
         if let Some(gate) = &self.gate {
-            gate.admit(call.extensions(), Rpc::Grants, 1)?;
-            entered.connection = call.extensions().clone();
+            let peer = call.extensions().get();
+            gate.admit(peer, Rpc::Grants, 1)?;
+            entered.peer = peer.cloned();
         }
         Ok(entered)
     }
@@ -159,7 +161,7 @@ impl Grants {
         let request = request_with(&mut View::of(question), now, &sessions)
             .map_err(|e| refusal::invalid(&e))?;
         if let Some(gate) = &self.gate {
-            let admitted = gate.recognise(&self.connection, Rpc::Grants)?;
+            let admitted = gate.recognise(self.peer.as_ref(), Rpc::Grants)?;
             admitted.permit(&request, false)?;
             self.telemetry.asked_by(call, || admitted.name());
         }

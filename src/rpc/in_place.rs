@@ -19,21 +19,23 @@ use http_body::{Body as _, Frame};
 use smallvec::SmallVec;
 use tonic::body::Body;
 use tonic::metadata::{GRPC_CONTENT_TYPE, MetadataMap};
-use tonic::server::NamedService;
-use tonic::{Code, Extensions, Status};
-use tower::Service;
+use tonic::{Code, Status};
+use tower::Service as _;
 
+use super::arrival::Arriving;
 use super::authorization::Authorization;
 use super::batch::{BATCH, Batched};
+use super::peer::Peer;
 use crate::wire::proto::decode::{BatchView, decode, decode_batch};
 use crate::wire::proto::view::View;
 use crate::wire::v1;
-use crate::wire::v1::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME};
+use crate::wire::v1::authorization_service_server::AuthorizationServiceServer;
 
-type Request = http::Request<Body>;
+type Request = http::Request<Arriving>;
 type Response = http::Response<Body>;
 
-/// The paths of the methods.
+/// The paths of the methods, and how they all begin.
+const SERVICE: &str = "/keyward.v1.AuthorizationService/";
 const AUTHORIZE: &str = "/keyward.v1.AuthorizationService/Authorize";
 const BATCH_AUTHORIZE: &str = "/keyward.v1.AuthorizationService/BatchAuthorize";
 
@@ -64,36 +66,29 @@ impl InPlace {
 }
 
 impl InPlace {
-    /// Has the generated code answer.
-    fn generated(&self, request: Request) -> Boxed {
-        self.0.generated.clone().call(request)
-    }
-}
-
-impl NamedService for InPlace {
-    const NAME: &'static str = SERVICE_NAME;
-}
-
-impl Service<Request> for InPlace {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    /// Whether a path is of this service.
+    pub(super) fn has(path: &str) -> bool {
+        path.starts_with(SERVICE)
     }
 
-    fn call(&mut self, request: Request) -> Answering {
+    /// Answers a call of `peer`.
+    pub(super) fn call(&self, request: Request, peer: &Peer) -> Answering {
         let method = match request.uri().path() {
             AUTHORIZE => Method::One,
             BATCH_AUTHORIZE => Method::Batch,
-            _ => return Answering(State::Elsewhere(self.generated(request))),
+            _ => return Answering(State::Elsewhere(self.generated(request.map(Body::new), peer))),
         };
         if request.headers().contains_key(ENCODING) {
-            return Answering(State::Elsewhere(self.generated(request)));
+            return Answering(State::Elsewhere(self.generated(request.map(Body::new), peer)));
         }
-        let (service, frames) = (self.clone(), Frames::new());
-        Answering(State::Reading(Reading { service, method, request, frames }))
+        let (service, peer, frames) = (self.clone(), peer.clone(), Frames::new());
+        Answering(State::Reading(Reading { service, method, request, peer, frames }))
+    }
+
+    /// Has the generated code answer.
+    fn generated(&self, mut request: http::Request<Body>, peer: &Peer) -> Boxed {
+        request.extensions_mut().insert(peer.clone());
+        self.0.generated.clone().call(request)
     }
 }
 
@@ -126,6 +121,7 @@ struct Reading {
     service: InPlace,
     method: Method,
     request: Request,
+    peer: Peer,
     /// The frames that came.
     frames: Frames,
 }
@@ -209,7 +205,7 @@ impl Reading {
                 let mut view = decode(message)?;
                 Authorization::is_plain(&view).then(|| {
                     let metadata = MetadataMap::from_headers(mem::take(self.request.headers_mut()));
-                    one(authorization, &mut view, &metadata, self.request.extensions())
+                    one(authorization, &mut view, &metadata, &self.peer)
                 })
             }
             Method::Batch => {
@@ -218,7 +214,7 @@ impl Reading {
                 let mode = v1::StopMode::try_from(read.stop_mode).ok()?;
                 (plain && read.consistency.is_none()).then(|| {
                     let metadata = MetadataMap::from_headers(mem::take(self.request.headers_mut()));
-                    batch(authorization, read, mode, (&metadata, self.request.extensions()))
+                    batch(authorization, read, mode, (&metadata, &self.peer))
                 })
             }
         }
@@ -228,7 +224,7 @@ impl Reading {
     fn hand_on(self, came: Came) -> Boxed {
         let frames = self.frames.into_iter();
         let request = self.request.map(|rest| Body::new(Replayed { frames, came, rest }));
-        self.service.generated(request)
+        self.service.generated(request, &self.peer)
     }
 }
 
@@ -236,12 +232,12 @@ fn one(
     authorization: &Authorization,
     view: &mut View<'_>,
     metadata: &MetadataMap,
-    connection: &Extensions,
+    peer: &Peer,
 ) -> Result<Response, Boxed> {
     // An answer is about so long.
     let mut out = Vec::with_capacity(PREFIX + 320);
     out.resize(PREFIX, 0);
-    match authorization.answer_plain(view, metadata, connection, &mut out) {
+    match authorization.answer_plain(view, metadata, peer, &mut out) {
         Ok(None) => Ok(written(out)),
         Ok(Some(record)) => Err(Box::pin(async move {
             Ok(record.await.map_or_else(Status::into_http, |()| written(out)))
@@ -254,7 +250,7 @@ fn batch(
     authorization: &Authorization,
     batch: BatchView<'_>,
     stop_mode: v1::StopMode,
-    told: (&MetadataMap, &Extensions),
+    told: (&MetadataMap, &Peer),
 ) -> Result<Response, Boxed> {
     // An answer is about so long.
     let mut out = Vec::with_capacity(PREFIX + 320 * batch.requests.len());
@@ -319,7 +315,7 @@ impl http_body::Body for Message {
 struct Replayed {
     frames: smallvec::IntoIter<[Bytes; 1]>,
     came: Came,
-    rest: Body,
+    rest: Arriving,
 }
 
 impl http_body::Body for Replayed {

@@ -2,6 +2,7 @@
 
 mod acceptor;
 pub mod analysis;
+mod answers;
 mod arrival;
 pub mod authorization;
 mod batch;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
+use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use tonic::body::Body;
 use tonic::codegen::http::Response;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// far as it is short and comes soon.
 pub(super) struct Refused {
     status: Option<Status>,
-    body: Body,
+    body: Incoming,
     left: usize,
     /// Whether the end of the message is near: it is not in a conversation.
     ends: bool,
@@ -33,7 +34,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// Refuses a call; `ends` says whether its client sends one message and is done.
-    pub(super) fn new(status: Status, body: Body, ends: bool) -> Self {
+    pub(super) fn new(status: Status, body: Incoming, ends: bool) -> Self {
         Self { status: Some(status), body, left: BYTES, ends, timer: None }
     }
 

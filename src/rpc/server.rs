@@ -13,6 +13,7 @@ use tonic::service::Routes;
 
 use super::acceptor::{Accept, Acceptor};
 use super::analysis::Analysis;
+use super::answers::Answers;
 use super::arrival::Arrivals;
 use super::authorization::{Authorization, Clock};
 use super::callers::Gate;
@@ -150,19 +151,18 @@ pub async fn serve(
         services.telemetry.clone(),
     );
     let grants_of_callers = GrantServiceServer::new(grants.clone().behind(Arc::clone(&gate)));
+    let asked = InPlace::new(authorization.clone().behind(Arc::clone(&gate)), message_bytes);
     let mut data = Routes::builder();
     // Grants are for the few: reflection does not show them.
     data.add_service(health_service.clone())
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1alpha()?)
-        .add_service(InPlace::new(authorization.clone().behind(Arc::clone(&gate)), message_bytes))
         .add_service(grants_of_callers.max_decoding_message_size(message_bytes));
     let mut admin = Routes::builder();
     admin
         .add_service(health_service)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::FILE_DESCRIPTOR_SET).build_v1alpha()?)
-        .add_service(InPlace::new(authorization, message_bytes))
         .add_service(AnalysisServiceServer::new(analysis).max_decoding_message_size(message_bytes))
         .add_service(GrantServiceServer::new(grants).max_decoding_message_size(message_bytes))
         .add_service(PolicyServiceServer::new(PolicySet::new(
@@ -195,10 +195,11 @@ pub async fn serve(
     let operators = Entrance { operators: Some(gate), ..entrance.clone() };
     let accept =
         Accept { tls: listeners.tls, places: Arc::new(Semaphore::new(limits.connections)) };
-    let (data, admin) = (data.routes(), admin.routes());
+    let data = Answers::new(asked, data.routes());
+    let admin = Answers::new(InPlace::new(authorization, message_bytes), admin.routes());
     let mut accepting = JoinSet::new();
-    let mut listen = |listener, workers: &Arc<Workers>, entrance: &Entrance, routes: &Routes| {
-        let serving = Serving::new(&limits, entrance, routes.clone(), phases.clone());
+    let mut listen = |listener, workers: &Arc<Workers>, entrance: &Entrance, answers: &Answers| {
+        let serving = Serving::new(&limits, entrance, answers.clone(), phases.clone());
         let acceptor = Acceptor::new(listener, accept.clone());
         accepting.spawn(acceptor.run(Arc::clone(workers), serving));
     };

@@ -16,14 +16,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
-use tonic::service::Routes;
-use tower::util::Oneshot;
-use tower::{Layer as _, ServiceExt as _};
 
 use super::acceptor::Arrived;
+use super::answers::Answers;
 use super::connection::Connection;
-use super::deadline::{Deadline, Deadlines};
-use super::entrance::{Entered, Entrance};
+use super::deadline::{Timely, timed};
+use super::entrance::{Entrance, Passed};
 use super::limits::Limits;
 use super::peer::Peer;
 
@@ -57,7 +55,8 @@ pub(super) enum Phase {
 #[derive(Clone)]
 pub(super) struct Serving {
     http: Builder<TokioExecutor>,
-    answers: Deadline<Entered<Routes>>,
+    entrance: Entrance,
+    answers: Answers,
     age: Duration,
     /// Held by whatever is served, so that the end of all of it can be waited for.
     phase: watch::Receiver<Phase>,
@@ -67,7 +66,7 @@ impl Serving {
     pub(super) fn new(
         limits: &Limits,
         entrance: &Entrance,
-        routes: Routes,
+        answers: Answers,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
@@ -78,8 +77,7 @@ impl Serving {
             .max_concurrent_streams(limits.streams)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(RESETS);
-        let answers = Deadlines.layer(entrance.layer(routes.prepare()));
-        Self { http, answers, age: limits.connection_age, phase }
+        Self { http, entrance: entrance.clone(), answers, age: limits.connection_age, phase }
     }
 
     /// Ends when the service is told to leave.
@@ -103,7 +101,8 @@ impl Serving {
 
     async fn connection(self, connection: Connection) {
         let leaving = self.leaving();
-        let calls = Calls { peer: connection.peer(), answers: self.answers };
+        let peer = connection.peer();
+        let calls = Calls { peer, entrance: self.entrance, answers: self.answers };
         let mut served = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
         // A connection that fails is the client's affair.
         let grace = tokio::select! {
@@ -136,17 +135,16 @@ async fn reached(mut phase: watch::Receiver<Phase>, goal: Phase) {
 /// The calls of one connection.
 struct Calls {
     peer: Peer,
-    answers: Deadline<Entered<Routes>>,
+    entrance: Entrance,
+    answers: Answers,
 }
 
 impl Service<Request<Incoming>> for Calls {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Oneshot<Deadline<Entered<Routes>>, Request<Body>>;
+    type Future = Timely<Passed>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.peer.clone());
-        self.answers.clone().oneshot(request)
+        timed(request, |request| self.entrance.call(request, &self.peer, &self.answers))
     }
 }

@@ -10,7 +10,7 @@ use keyward::engine::term::request::OverrideValue;
 use keyward::wire::case::{Case, Refusal, answer};
 use keyward::wire::v1;
 use keyward::wire::v1::analysis_service_client::AnalysisServiceClient;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::conformance::{CASES, as_simulated};
 use crate::doors::{case, keyward, lines, noon, parsed, text};
@@ -120,8 +120,8 @@ fn anything() -> v1::AuthorizeRequest {
     }
 }
 
-/// What `keyward authorize` says of a case: its exit code, and its answer as JSON.
-fn authorized(line: &str, folder: &Path) -> (Option<i32>, Value) {
+/// The documents of a case in a folder, and the arguments that make a command read it as the case wants.
+fn set(line: &str, folder: &Path) -> Vec<String> {
     let policies = folder.join("policies");
     // It is not there the first time.
     let _ = fs::remove_dir_all(&policies);
@@ -129,20 +129,70 @@ fn authorized(line: &str, folder: &Path) -> (Option<i32>, Value) {
     for (index, document) in documents(line).into_iter().enumerate() {
         fs::write(policies.join(format!("{index}.json")), document).expect("a document");
     }
-    let (case, request) = (parsed(line), folder.join("request"));
-    fs::write(&request, case["request"].to_string()).expect("a request");
-    let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-    let mut args = ["authorize", "--allow-empty", "--format", "json"].map(str::to_owned).to_vec();
+    let mut args = ["--allow-empty", "--format", "json"].map(str::to_owned).to_vec();
     args.extend(["--policies".to_owned(), path(&policies)]);
-    args.extend(["--request".to_owned(), path(&request)]);
-    args.extend(["--now".to_owned(), case["now"].as_str().expect("an instant").to_owned()]);
+    args.extend(["--now".to_owned(), parsed(line)["now"].as_str().expect("an instant").to_owned()]);
     for (name, value) in switches(line) {
         let bare = name.strip_prefix("evaluation.").unwrap_or(&name);
         args.extend([format!("--evaluation-{}", bare.replace('_', "-")), value]);
     }
+    args
+}
+
+fn path(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// The exit code of a command, and what it says as JSON.
+fn told(args: &[String]) -> (Option<i32>, Value) {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let output = keyward(&args, "");
     (output.status.code(), serde_json::from_str(&text(&output.stdout)).unwrap_or_default())
+}
+
+/// What `keyward authorize` says of a case.
+fn authorized(line: &str, folder: &Path) -> (Option<i32>, Value) {
+    let request = folder.join("request");
+    fs::write(&request, parsed(line)["request"].to_string()).expect("a request");
+    let question = ["authorize".to_owned(), "--request".to_owned(), path(&request)];
+    told(&[&question[..], &set(line, folder)].concat())
+}
+
+/// A case as `keyward test` reads it: of the request's members some have other names, and those of
+/// the principal stand beside them.
+fn as_policy_test(line: &str, decision: &str) -> Value {
+    let case = parsed(line);
+    let mut members = case["request"].as_object().expect("a request").clone();
+    let principal = members.remove("principal").unwrap_or_default();
+    for (name, value) in principal.as_object().cloned().unwrap_or_default() {
+        members.insert(if name == "arn" { "principal".to_owned() } else { name }, value);
+    }
+    let several = members.remove("multivaluedContext").unwrap_or_default();
+    let context = members.entry("context").or_insert_with(|| json!({}));
+    for (name, value) in several.as_object().into_iter().flatten() {
+        context[name] = value["values"].clone();
+    }
+    let renamed = |name: &str| match name {
+        "keyId" => "key".to_owned(),
+        _ => name.chars().fold(String::new(), |snake, letter| match letter {
+            'A'..='Z' => format!("{snake}_{}", letter.to_ascii_lowercase()),
+            _ => format!("{snake}{letter}"),
+        }),
+    };
+    let mut test: Value =
+        members.into_iter().map(|(name, value)| (renamed(&name), value)).collect();
+    test["name"] = case["id"].clone();
+    test["expect"] = json!({"decision": decision});
+    test
+}
+
+/// Whether `keyward test` finds that a case is decided so.
+fn tested(line: &str, folder: &Path, decision: &str) -> (Option<i32>, Value) {
+    let file = folder.join("case.json");
+    let cases = Value::from(vec![as_policy_test(line, decision)]);
+    fs::write(&file, cases.to_string()).expect("a case");
+    let command = ["test".to_owned(), path(&file)];
+    told(&[&command[..], &set(line, folder)].concat())
 }
 
 #[test]
@@ -172,6 +222,13 @@ fn the_command_line_decides_the_first_cases_alike() {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         for member in ["errorCode", "message"] {
             assert!(decision.is_empty() || word(&told[member]) == word(&expected[member]), "{id}");
+        }
+        if let Some(decision) = expected["decision"].as_str() {
+            let (code, told) = tested(&line, folder.path(), decision);
+            assert_eq!(code, Some(0), "{id}: {told}");
+            let other = if decision == "allowed" { "implicitDeny" } else { "allowed" };
+            let (code, told) = tested(&line, folder.path(), other);
+            assert_eq!(code, Some(2), "{id}: {told}");
         }
         asked += 1;
     }

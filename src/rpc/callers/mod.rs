@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use governor::clock::DefaultClock;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use tonic::{Code, Extensions, Status};
+use tonic::{Code, Status};
 
 use self::entry::Entry;
 use self::pattern::Attributes;
@@ -189,8 +189,13 @@ impl Gate {
     ///
     /// `UNAUTHENTICATED` where the connection proves nothing, `PERMISSION_DENIED` where what it
     /// proves is not enough, `RESOURCE_EXHAUSTED` above its rate.
-    pub fn admit(&self, call: &Extensions, rpc: Rpc, count: usize) -> Result<Admitted<'_>, Status> {
-        let admitted = self.recognise(call, rpc)?;
+    pub fn admit(
+        &self,
+        peer: Option<&Peer>,
+        rpc: Rpc,
+        count: usize,
+    ) -> Result<Admitted<'_>, Status> {
+        let admitted = self.recognise(peer, rpc)?;
         if let (Found::Entry { index, .. }, Some(callers)) = (&admitted.found, &admitted.callers)
             && let Some(Some(rate)) = callers.rates.0.get(*index)
         {
@@ -219,8 +224,8 @@ impl Gate {
     /// # Errors
     ///
     /// As [`admit`](Self::admit), but for the rate.
-    pub fn recognise(&self, call: &Extensions, rpc: Rpc) -> Result<Admitted<'_>, Status> {
-        let Some(peer) = call.get::<Peer>() else {
+    pub fn recognise(&self, peer: Option<&Peer>, rpc: Rpc) -> Result<Admitted<'_>, Status> {
+        let Some(peer) = peer else {
             self.refusals.unknown.fetch_add(1, Ordering::Relaxed);
             return Err(status::refused(
                 Code::Unauthenticated,

@@ -1,4 +1,4 @@
-use tonic::{Code, Extensions};
+use tonic::Code;
 
 use super::rpc::Rpc;
 use super::{Callers, Gate};
@@ -43,15 +43,9 @@ fn certificate(spiffe: Option<&str>, subject: &str) -> Identity {
     Identity::Certificate(Certificate { spiffe: spiffe.map(Into::into), subject: subject.into() })
 }
 
-fn call(origin: Origin, identity: Identity) -> Extensions {
-    let mut extensions = Extensions::new();
-    extensions.insert(Peer::new(origin, identity));
-    extensions
-}
-
-fn shop(account: &str) -> Extensions {
+fn shop(account: &str) -> Peer {
     let id = format!("spiffe://prod.example/ns/shop/sa/{account}");
-    call(network("10.9.9.9"), certificate(Some(&id), "CN=x"))
+    Peer::new(network("10.9.9.9"), certificate(Some(&id), "CN=x"))
 }
 
 fn gate() -> Gate {
@@ -59,11 +53,11 @@ fn gate() -> Gate {
 }
 
 /// The status of asking something.
-fn ask(gate: &Gate, call: &Extensions, question: &str) -> Code {
+fn ask(gate: &Gate, peer: &Peer, question: &str) -> Code {
     let message: AuthorizeRequest = read("AuthorizeRequest", question).unwrap();
     let request = request(&message, Timestamp::new(0, 0)).unwrap();
     let asked = gate
-        .admit(call, Rpc::Authorize, 1)
+        .admit(Some(peer), Rpc::Authorize, 1)
         .and_then(|caller| caller.permit(&request, message.detail != 0));
     asked.map_or_else(|status| status.code(), |()| Code::Ok)
 }
@@ -83,7 +77,7 @@ fn a_sidecar_for_one_service_cannot_ask_as_another() {
     for other in ["Billing", "Order", "Orders2"] {
         assert_eq!(ask(&gate, &shop(other), &question(SESSION, "")), Code::PermissionDenied);
     }
-    let elsewhere = call(
+    let elsewhere = Peer::new(
         network("10.9.9.9"),
         certificate(Some("spiffe://prod.example/ns/other/sa/Orders"), "CN=x"),
     );
@@ -129,7 +123,7 @@ fn a_named_caller_may_claim_little_unless_its_entry_says_more() {
 fn an_entry_says_what_may_be_claimed() {
     let file = FILE.replace("requests_per_second = 2", "");
     let gate = Gate::new(Callers::read(&file, true).unwrap());
-    let storage = call(network("10.9.9.9"), certificate(None, "CN=storage, O=Example"));
+    let storage = Peer::new(network("10.9.9.9"), certificate(None, "CN=storage, O=Example"));
     let key = "arn:aws:kms:us-west-2:111122223333:key/k";
     let as_service = |more: &str| {
         format!(
@@ -143,21 +137,21 @@ fn an_entry_says_what_may_be_claimed() {
     assert_eq!(ask(&gate, &storage, &as_service(other)), Code::PermissionDenied);
     let root = question("arn:aws:iam::111122223333:root", "");
     assert_eq!(ask(&gate, &storage, &root), Code::PermissionDenied);
-    assert!(gate.admit(&storage, Rpc::BatchAuthorize, 1).is_err());
+    assert!(gate.admit(Some(&storage), Rpc::BatchAuthorize, 1).is_err());
 }
 
 #[test]
 fn only_who_is_named_with_grants_manages_them() {
     let gate = gate();
-    let named = call(Origin::Unix, Identity::Unix { uid: 1000 });
-    assert!(gate.admit(&named, Rpc::Grants, 1).is_ok());
-    assert!(gate.admit(&named, Rpc::Operators, 1).is_err());
+    let named = Peer::new(Origin::Unix, Identity::Unix { uid: 1000 });
+    assert!(gate.admit(Some(&named), Rpc::Grants, 1).is_ok());
+    assert!(gate.admit(Some(&named), Rpc::Operators, 1).is_err());
     for other in [
-        call(Origin::Unix, Identity::Unix { uid: 1001 }),
-        call(Origin::Loopback, Identity::Nobody),
+        Peer::new(Origin::Unix, Identity::Unix { uid: 1001 }),
+        Peer::new(Origin::Loopback, Identity::Nobody),
         shop("Orders"),
     ] {
-        let refused = gate.admit(&other, Rpc::Grants, 1).unwrap_err();
+        let refused = gate.admit(Some(&other), Rpc::Grants, 1).unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
     }
 }
@@ -167,14 +161,14 @@ fn anonymous_callers_exist_on_this_machine_alone_and_can_be_forbidden() {
     let question = question(SESSION, r#","context":{"aws:SourceVpce":"vpce-1"}"#);
     for (anonymous, expected) in [(true, Code::Ok), (false, Code::Unauthenticated)] {
         let gate = Gate::new(Callers::unnamed(anonymous));
-        let local = call(Origin::Loopback, Identity::Nobody);
+        let local = Peer::new(Origin::Loopback, Identity::Nobody);
         assert_eq!(ask(&gate, &local, &question), expected);
-        let far = call(network("10.9.9.9"), Identity::Nobody);
+        let far = Peer::new(network("10.9.9.9"), Identity::Nobody);
         assert_eq!(ask(&gate, &far, &question), Code::Unauthenticated);
-        let socket = call(Origin::Unix, Identity::Unix { uid: 7 });
+        let socket = Peer::new(Origin::Unix, Identity::Unix { uid: 7 });
         let unnamed = if anonymous { Code::Ok } else { Code::PermissionDenied };
         assert_eq!(ask(&gate, &socket, &question), unnamed);
-        assert!(gate.admit(&Extensions::new(), Rpc::Authorize, 1).is_err());
+        assert!(gate.admit(None, Rpc::Authorize, 1).is_err());
     }
 }
 
@@ -182,16 +176,16 @@ fn anonymous_callers_exist_on_this_machine_alone_and_can_be_forbidden() {
 fn a_network_can_be_named_and_proves_no_more_than_that() {
     let gate = gate();
     let user = question("arn:aws:iam::111122223333:user/team/anna", "");
-    let inside = call(network("10.1.2.3"), Identity::Nobody);
+    let inside = Peer::new(network("10.1.2.3"), Identity::Nobody);
     assert_eq!(ask(&gate, &inside, &user), Code::Ok);
     assert_eq!(ask(&gate, &inside, &question(SESSION, "")), Code::PermissionDenied);
-    let outside = call(network("10.2.2.3"), Identity::Nobody);
+    let outside = Peer::new(network("10.2.2.3"), Identity::Nobody);
     assert_eq!(ask(&gate, &outside, &user), Code::Unauthenticated);
 }
 
 #[test]
 fn a_certificate_is_enough_only_where_no_file_names_callers() {
-    let stranger = call(network("10.9.9.9"), certificate(None, "CN=stranger"));
+    let stranger = Peer::new(network("10.9.9.9"), certificate(None, "CN=stranger"));
     let question = question(SESSION, "");
     assert_eq!(ask(&gate(), &stranger, &question), Code::PermissionDenied);
     let open = Gate::new(Callers::unnamed(true));
@@ -203,7 +197,7 @@ fn a_certificate_is_enough_only_where_no_file_names_callers() {
 #[test]
 fn a_caller_that_is_too_fast_is_told_so() {
     let gate = gate();
-    let storage = call(network("10.9.9.9"), certificate(None, "CN=storage, O=Example"));
+    let storage = Peer::new(network("10.9.9.9"), certificate(None, "CN=storage, O=Example"));
     let codes: Vec<Code> = (0..50).map(|_| ask(&gate, &storage, &question(SESSION, ""))).collect();
     assert_eq!(codes[0], Code::Ok);
     assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
