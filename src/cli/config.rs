@@ -173,8 +173,13 @@ pub enum InvalidConfig {
     #[error("{0}")]
     Value(String),
     /// An address cannot be read.
-    #[error("listen: {0}")]
-    Address(#[from] InvalidAddress),
+    #[error("{key}: {source}")]
+    Address {
+        /// Of which key.
+        key: &'static str,
+        /// What is wrong with it.
+        source: InvalidAddress,
+    },
     /// The address can be reached by others, in plaintext.
     #[error(
         "{0} can be reached from other machines, in plaintext: give `--tls-cert` and `--tls-key`, listen on loopback or a Unix socket, or say `--insecure-plaintext`"

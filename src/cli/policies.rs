@@ -4,10 +4,11 @@ mod last_good;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::config::serve::ServeConfig;
 use super::lint::verify;
@@ -82,6 +83,9 @@ fn told(watch: &Watch, status: Status) -> Status {
     Status { watch_trouble: watch.trouble().map(str::to_owned), ..status }
 }
 
+/// So long it is waited for the thread that follows to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A policy set that is followed.
 #[derive(Debug)]
 pub struct Followed {
@@ -90,12 +94,17 @@ pub struct Followed {
 }
 
 impl Start {
-    /// Follows it: what changes in the folder changes what `pdp` answers. SIGHUP has it read again.
+    /// Follows it: what changes in the folder changes what `pdp` answers. `hangup` has it read again.
     ///
     /// # Errors
     ///
-    /// The operating system gives no thread, or no signals.
-    pub fn follow(self, pdp: &Arc<Pdp>, config: &ServeConfig) -> io::Result<Followed> {
+    /// The operating system gives no thread.
+    pub fn follow(
+        self,
+        pdp: &Arc<Pdp>,
+        config: &ServeConfig,
+        mut hangup: Signal,
+    ) -> io::Result<Followed> {
         let Self { policies, loader, watch, unread, .. } = self;
         let keeper = last_good::place(config).map(Keeper::new);
         let held_to = config.policies.clone();
@@ -104,13 +113,12 @@ impl Start {
             watch,
             live: Arc::clone(pdp.live()),
             verify: Box::new(move |built, texts| verify(&held_to, built, texts)),
-            clock: Box::new(now),
+            clock: Arc::new(now),
             following: config.reload.following,
             keeper,
             unread,
         };
         let thread = policies.follow(follower)?;
-        let mut hangup = signal(SignalKind::hangup())?;
         let told = Arc::clone(&policies);
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
@@ -128,10 +136,21 @@ impl Start {
 impl Followed {
     /// Follows it no more.
     pub fn stop(self) {
-        self.policies.stop();
-        if self.thread.join().is_err() {
-            tracing::error!("following the policies failed: this is a defect of Keyward");
+        let Self { policies, thread } = self;
+        policies.stop();
+        // A source that does not answer may hold the thread up for ever.
+        let (over, ended) = mpsc::sync_channel(1);
+        let joined = std::thread::spawn(move || over.send(thread.join().is_err()));
+        match ended.recv_timeout(PATIENCE) {
+            Ok(false) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::warn!("reading the policies is held up and is given up");
+            }
+            Ok(true) | Err(RecvTimeoutError::Disconnected) => {
+                tracing::error!("following the policies failed: this is a defect of Keyward");
+            }
         }
+        drop(joined);
     }
 }
 
@@ -150,13 +169,12 @@ pub fn facts(status: &Status) -> PolicyFacts {
         ("assertion", contents.assertions),
     ];
     let kept = status.active.origin == Origin::LastGood;
-    let last = if status.is_current() || kept { status.checked } else { status.active.since };
     PolicyFacts {
         revision: Arc::clone(&status.active.revision),
         origin: if kept { "last_good" } else { "source" },
         objects: objects.map(|(kind, count)| (kind, count as u64)).to_vec(),
         succeeded: status.counts.applied.saturating_add(1),
         failed: status.counts.refused.saturating_add(status.counts.unreadable),
-        last_success: Duration::from_secs(u64::try_from(last.seconds()).unwrap_or(0)),
+        last_success: Duration::from_secs(u64::try_from(status.confirmed.seconds()).unwrap_or(0)),
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::access::{self, Access};
 use super::config::access::AccessArgs;
@@ -109,6 +109,15 @@ pub fn run(args: &Args) -> u8 {
         return if written.is_ok() { DONE } else { FAILED };
     }
     log(config.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, error),
+    };
+    // Before anything is read: a change that is told meanwhile must not end the process.
+    let hangup = match runtime.block_on(async { signal(SignalKind::hangup()) }) {
+        Ok(hangup) => hangup,
+        Err(error) => return fail(FAILED, error),
+    };
     let colour = render::colour_on_stderr();
     let start = match policies::start(&config) {
         Ok(start) => start,
@@ -143,14 +152,10 @@ pub fn run(args: &Args) -> u8 {
         Ok(access) => access,
         Err(error) => return fail(FAILED, error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, error),
-    };
     let folder =
         Folder { path: config.policies.folder.clone(), options: config.policies.options.clone() };
     let pdp = Arc::new(pdp.from_folder(folder));
-    let ended = runtime.block_on(serve(&config, pdp, (start, access), telemetry.clone()));
+    let ended = runtime.block_on(serve(&config, pdp, (start, access, hangup), telemetry.clone()));
     telemetry.close();
     match ended {
         Ok(()) => {
@@ -192,14 +197,14 @@ fn observe_sessions(telemetry: &Telemetry, pdp: &Arc<Pdp>) {
 async fn serve(
     config: &ServeConfig,
     pdp: Arc<Pdp>,
-    (start, access): (policies::Start, Access),
+    (start, access, hangup): (policies::Start, Access, Signal),
     telemetry: Telemetry,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // Before anybody is told that there is something to stop.
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let policies = Arc::clone(&start.policies);
-    let followed = start.follow(&pdp, config)?;
+    let followed = start.follow(&pdp, config, hangup)?;
     let counted = Arc::clone(&pdp);
     telemetry.observe(Quantity::Grants, move || counted.snapshot().grants.len() as u64);
     observe_sessions(&telemetry, &pdp);

@@ -1,6 +1,7 @@
 //! Follows the policy set: what the source holds is what answers, or it is said why not.
 
 mod running;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use self::running::Running;
+use self::standing::Standing;
 use super::last_good::Keeper;
 use super::live::Live;
 use super::load::{Documents, Loader};
@@ -21,6 +23,9 @@ use crate::engine::problem::Problem;
 use crate::engine::snapshot::build::Built;
 use crate::engine::term::time::Timestamp;
 use crate::store::directory::watch::Watch;
+
+/// Reading that takes so long is held up by the source.
+const HELD_UP: Duration = Duration::from_secs(60);
 
 /// How the folder is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,9 @@ pub struct Following {
 /// Like [`Verify`](super::load::Verify), for another thread.
 pub type BoxedVerify = Box<dyn Fn(&Built, Documents<'_>) -> Vec<Problem> + Send>;
 
+/// The time, for another thread.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// What the thread that follows needs.
 pub struct Follower {
     /// What was read so far.
@@ -47,7 +55,7 @@ pub struct Follower {
     /// What must hold of a set.
     pub verify: BoxedVerify,
     /// The time.
-    pub clock: Box<dyn Fn() -> Timestamp + Send>,
+    pub clock: Clock,
     /// How it is followed.
     pub following: Following,
     /// Keeps a copy of the set that answers, if that is wanted.
@@ -147,8 +155,28 @@ impl Policies {
             // Before the first question.
             follower.live.withhold(true);
         }
-        thread::Builder::new().name("policies".to_owned()).spawn(move || {
-            Running::begin(&policies, follower).run();
+        let standing = Arc::new(Standing::new(
+            Arc::clone(&policies),
+            Arc::clone(&follower.live),
+            follower.following.max_staleness,
+            Arc::clone(&follower.clock),
+            follower.unread.unwrap_or_default(),
+            HELD_UP,
+        ));
+        let watched = Arc::clone(&standing);
+        let named = |name: &str| thread::Builder::new().name(name.to_owned());
+        let watching = named("policies-watch").spawn(move || watched.watch())?;
+        named("policies").spawn(move || {
+            Running::begin(&policies, follower, &standing).run();
+            standing.end();
+            if watching.join().is_err() {
+                tracing::error!("watching the policies failed: this is a defect of Keyward");
+            }
         })
+    }
+
+    /// To be called by whoever holds the times of [`Standing`].
+    fn publish(&self, status: Status) {
+        self.status.send_replace(Arc::new(status));
     }
 }

@@ -17,6 +17,8 @@ pub struct Status {
     pub active: Active,
     /// When the source was last read, whatever came of it.
     pub checked: Timestamp,
+    /// When it was last seen that what answers is what the source holds.
+    pub confirmed: Timestamp,
     /// Whether answers are withheld, or the service is not ready: the source could not be read for
     /// too long.
     pub stale: Option<WhenStale>,
@@ -168,6 +170,7 @@ impl Status {
         Self {
             state: State::Current,
             checked: active.since,
+            confirmed: active.since,
             active,
             stale: None,
             watch_trouble: None,

@@ -1,7 +1,7 @@
 //! What the thread that follows the policy set waits for.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -53,4 +53,10 @@ impl Wake {
         // What it protects is whole after every statement.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A reading of the steady clock.
+pub(super) fn instant() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "how long to wait, not what to decide")]
+    Instant::now()
 }

@@ -30,6 +30,13 @@ pub(super) async fn follow(health: &HealthReporter, mut status: watch::Receiver<
     std::future::pending::<()>().await;
 }
 
+/// Says nothing more: whoever watches is told so by the end of the stream.
+pub(super) async fn end(mut health: HealthReporter) {
+    for service in ["", SERVICE_NAME, POLICY_HEALTH] {
+        health.clear_service_status(service).await;
+    }
+}
+
 /// Says that no new calls should come.
 pub(super) async fn drain(health: &HealthReporter) {
     health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;

@@ -3,8 +3,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status as GrpcStatus};
 
 use super::status::refused;
@@ -28,13 +30,21 @@ pub struct PolicySet {
     policies: Arc<Policies>,
     max_staleness: MaxStaleness,
     telemetry: Telemetry,
+    /// Its sender is dropped when the service ends: nothing is watched from then on.
+    ending: watch::Receiver<()>,
 }
 
 impl PolicySet {
-    /// Tells of `policies`, which may be unreadable for so long, and of the log of `telemetry`.
+    /// Tells of `policies`, which may be unreadable for so long, and of the log of `telemetry`,
+    /// until the sender of `ending` is dropped.
     #[must_use]
-    pub fn new(policies: Arc<Policies>, max_staleness: MaxStaleness, telemetry: Telemetry) -> Self {
-        Self { policies, max_staleness, telemetry }
+    pub fn new(
+        policies: Arc<Policies>,
+        max_staleness: MaxStaleness,
+        telemetry: Telemetry,
+        ending: watch::Receiver<()>,
+    ) -> Self {
+        Self { policies, max_staleness, telemetry, ending }
     }
 
     fn status(&self, status: &Status) -> v1::PolicySetStatus {
@@ -158,12 +168,17 @@ impl PolicyService for PolicySet {
         let service = self.clone();
         // It ends with the stream: the caller gives it up, or the service stops.
         let watching = Told::of(&self.telemetry, Method::WatchPolicySetStatus, &call);
+        let mut ending = self.ending.clone();
+        let ended = async move {
+            // Nothing is ever sent.
+            while ending.changed().await.is_ok() {}
+        };
         let told = WatchStream::new(self.policies.status()).map(move |status| {
             let _watching = &watching;
             let status = Some(service.status(&status));
             Ok(v1::WatchPolicySetStatusResponse { status })
         });
-        Ok(Response::new(Box::pin(told)))
+        Ok(Response::new(Box::pin(told.take_until(ended))))
     }
 
     async fn reload_policy_set(

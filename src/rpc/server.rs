@@ -158,6 +158,7 @@ pub async fn serve(
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1()?)
         .add_service(reflection(v1::DATA_DESCRIPTOR_SET).build_v1alpha()?)
         .add_service(grants_of_callers.max_decoding_message_size(message_bytes));
+    let (ending, ended) = watch::channel(());
     let mut admin = Routes::builder();
     admin
         .add_service(health_service)
@@ -169,6 +170,7 @@ pub async fn serve(
             services.policies,
             services.max_staleness,
             services.telemetry.clone(),
+            ended,
         )));
     let (phase, phases) = watch::channel(Phase::Serving);
     let draining = Arc::new(AtomicBool::new(false));
@@ -228,6 +230,9 @@ pub async fn serve(
     let _ = timeout(drain.grace, accepting.join_next()).await;
     // Nobody may be listening any more: then there is nothing to stop.
     let _ = phase.send(Phase::Leaving);
+    // Whoever watches would have to be waited for.
+    drop(ending);
+    health::end(reporter).await;
     if timeout(drain.timeout, phase.closed()).await.is_err() {
         tracing::warn!("calls in flight did not end in time and are cut off");
         let _ = phase.send(Phase::Gone);

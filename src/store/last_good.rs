@@ -8,7 +8,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +26,9 @@ const END: u32 = u32::MAX;
 
 /// Bytes of the longest name of a document.
 const LONGEST_NAME: u32 = 1 << 16;
+
+/// The clock of the machine may have been set back by so much since the copy was made.
+const FUTURE: Duration = Duration::from_secs(60);
 
 /// Where the copy is kept.
 #[derive(Debug)]
@@ -146,12 +149,12 @@ impl LastGood {
         OpenOptions::new().write(true).open(&self.path)?.set_modified(seen)
     }
 
-    /// Reads the copy; `None` if there is none.
+    /// Reads the copy, at the time `now`; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// It is damaged, or others could have written it.
-    pub fn read(&self, limits: &Limits) -> Result<Option<Kept>, Unusable> {
+    /// It is damaged, others could have written it, or it is of the future.
+    pub fn read(&self, limits: &Limits, now: SystemTime) -> Result<Option<Kept>, Unusable> {
         let unusable = |why: String| Unusable { path: self.path.clone(), why };
         let opened = OpenOptions::new()
             .read(true)
@@ -165,6 +168,14 @@ impl LastGood {
         let metadata = file.metadata().map_err(|error| unusable(error.to_string()))?;
         owned(&metadata).map_err(unusable)?;
         let seen = metadata.modified().map_err(|error| unusable(error.to_string()))?;
+        // How long the source has been unreadable could not be said.
+        if seen > now + FUTURE {
+            return Err(unusable(
+                "its time of modification lies in the future: the clock was set back, or somebody \
+                 changed it"
+                    .to_owned(),
+            ));
+        }
         let documents = decode(BufReader::new(&file), limits).map_err(|error| {
             unusable(if error.kind() == io::ErrorKind::UnexpectedEof {
                 "it is cut short".to_owned()
@@ -191,9 +202,9 @@ fn owned(metadata: &fs::Metadata) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("it is no file".to_owned());
     }
-    let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(format!("its mode is {mode:04o}, which lets others in: expected 0600"));
+    let mode = metadata.mode() & 0o7777;
+    if mode & !0o600 != 0 {
+        return Err(format!("its mode is {mode:04o}, which may let others in: expected 0600"));
     }
     let us = fs::metadata("/proc/self").map_err(|error| format!("/proc/self: {error}"))?.uid();
     if metadata.uid() != us {
@@ -309,6 +320,11 @@ mod tests {
     use super::{FILE, LastGood};
     use crate::engine::bundle::{Document, Limits};
 
+    /// Long after all files of these tests.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)
+    }
+
     fn documents() -> Vec<Document> {
         [("a.json", "{}"), ("b/c.json", "{\"ä\": 1}"), ("empty.json", "")]
             .map(|(name, text)| Document { name: name.into(), text: text.into() })
@@ -328,9 +344,9 @@ mod tests {
     fn what_was_written_is_read_and_nobody_else_may() {
         let folder = tempfile::tempdir().unwrap();
         let none = LastGood::within(folder.path());
-        assert!(none.read(&Limits::default()).unwrap().is_none());
+        assert!(none.read(&Limits::default(), now()).unwrap().is_none());
         let kept = written(folder.path());
-        let read = kept.read(&Limits::default()).unwrap().unwrap();
+        let read = kept.read(&Limits::default(), now()).unwrap().unwrap();
         let pairs = |documents: &[Document]| -> Vec<(String, String)> {
             documents.iter().map(|one| (one.name.to_string(), one.text.to_string())).collect()
         };
@@ -343,7 +359,7 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o600);
         kept.forget().unwrap();
         kept.forget().unwrap();
-        assert!(kept.read(&Limits::default()).unwrap().is_none());
+        assert!(kept.read(&Limits::default(), now()).unwrap().is_none());
     }
 
     #[test]
@@ -368,7 +384,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let check = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            assert!(kept.read(&Limits::default()).is_err(), "{} bytes", bytes.len());
+            assert!(kept.read(&Limits::default(), now()).is_err(), "{} bytes", bytes.len());
         };
         for at in 0..whole.len() {
             check(&whole[..at]);
@@ -378,9 +394,9 @@ mod tests {
         }
         check(&[&*whole, b" "].concat());
         fs::write(&path, &whole).unwrap();
-        assert!(kept.read(&Limits::default()).is_ok());
+        assert!(kept.read(&Limits::default(), now()).is_ok());
         let small = Limits { document_bytes: 5, ..Limits::default() };
-        assert!(kept.read(&small).is_err());
+        assert!(kept.read(&small, now()).is_err());
     }
 
     #[test]
@@ -388,13 +404,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = written(folder.path());
         let path = folder.path().join(FILE);
-        for mode in [0o640, 0o602, 0o666] {
+        for mode in [0o640, 0o602, 0o666, 0o4600, 0o700] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = kept.read(&Limits::default()).unwrap_err().to_string();
+            let error = kept.read(&Limits::default(), now()).unwrap_err().to_string();
             assert!(error.contains(&format!("its mode is {mode:04o}")), "{error}");
         }
         fs::rename(&path, folder.path().join("aside")).unwrap();
         std::os::unix::fs::symlink("aside", &path).unwrap();
-        assert!(kept.read(&Limits::default()).is_err());
+        assert!(kept.read(&Limits::default(), now()).is_err());
+    }
+
+    #[test]
+    fn a_copy_of_the_future_is_refused_and_one_of_a_moment_ahead_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = written(folder.path());
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(kept.read(&Limits::default(), at(1_699_999_950)).unwrap().is_some());
+        let error = kept.read(&Limits::default(), at(1_699_999_900)).unwrap_err().to_string();
+        assert!(error.contains("lies in the future"), "{error}");
     }
 }

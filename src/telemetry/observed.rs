@@ -142,14 +142,14 @@ pub(super) fn policy(facts: &PolicyFacts) -> Vec<Family> {
             Kind::Gauge,
             "keyward.policy.age",
             "s",
-            "Time since the source of the policy set was last read with success.",
+            "Time since it was last seen that the active policy set is what its source holds.",
             number(age),
         ),
         Family::new(
             Kind::Gauge,
             "keyward.policy.last_success_timestamp",
             "s",
-            "When the source of the policy set was last read with success, since the epoch.",
+            "When it was last seen that the active policy set is what its source holds, since the epoch.",
             number(last),
         ),
         Family::new(

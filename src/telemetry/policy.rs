@@ -17,7 +17,7 @@ pub struct PolicyFacts {
     pub succeeded: u64,
     /// Sets that were refused, and attempts to read one that failed.
     pub failed: u64,
-    /// When the source was last read with success, since the epoch.
+    /// When it was last seen that this is what the source holds, since the epoch.
     pub last_success: Duration,
 }
 

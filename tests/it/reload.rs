@@ -1,6 +1,7 @@
 //! Policies that change while the service answers.
 
 mod configmap;
+mod ends;
 mod folder;
 mod incremental;
 mod last_good;

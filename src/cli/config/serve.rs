@@ -85,12 +85,12 @@ pub struct ServeArgs {
 pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, InvalidConfig> {
     let file = file(policy_args)?;
     let policies = policies(policy_args, &file)?;
-    let mut listen = addresses(&args.listen, &file.listen)?;
-    if listen.is_empty() {
-        listen.push(DEFAULT_LISTEN.parse()?);
-    }
+    let default_listen = [DEFAULT_LISTEN.to_owned()];
+    let listen = addresses("listen", &args.listen, &file.listen)?;
+    let listen =
+        if listen.is_empty() { addresses("listen", &default_listen, &[])? } else { listen };
     let data_dir = args.data_dir.clone().or_else(|| file.data_dir.clone());
-    let mut admin_listen = addresses(&args.admin_listen, &file.admin_listen)?;
+    let mut admin_listen = addresses("admin-listen", &args.admin_listen, &file.admin_listen)?;
     if admin_listen.is_empty() {
         admin_listen.extend(admin_socket(data_dir.as_deref()));
     }
@@ -120,9 +120,9 @@ pub fn serve(policy_args: &PolicyArgs, args: &ServeArgs) -> Result<ServeConfig, 
 fn http(told: &[String], file: &[String]) -> Result<Vec<Address>, InvalidConfig> {
     let texts = if told.is_empty() { file } else { told };
     match texts {
-        [] => Ok(vec![DEFAULT_HTTP_LISTEN.parse()?]),
+        [] => addresses("http-listen", &[DEFAULT_HTTP_LISTEN.to_owned()], &[]),
         [none] if none == "none" => Ok(Vec::new()),
-        texts => addresses(texts, &[]),
+        texts => addresses("http-listen", texts, &[]),
     }
 }
 
@@ -133,9 +133,15 @@ fn cores() -> NonZeroUsize {
 }
 
 /// Flags or environment, else the file.
-fn addresses(told: &[String], file: &[String]) -> Result<Vec<Address>, InvalidConfig> {
+fn addresses(
+    key: &'static str,
+    told: &[String],
+    file: &[String],
+) -> Result<Vec<Address>, InvalidConfig> {
     let texts = if told.is_empty() { file } else { told };
-    Ok(texts.iter().map(|text| text.parse()).collect::<Result<Vec<Address>, _>>()?)
+    let read =
+        |text: &String| text.parse().map_err(|source| InvalidConfig::Address { key, source });
+    texts.iter().map(read).collect()
 }
 
 /// The socket for operators when nothing is said: in the data folder, or in the user's runtime

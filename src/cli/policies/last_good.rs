@@ -33,7 +33,9 @@ pub(super) fn start(
     };
     let Some(place) = place(config) else { return Err(unreadable.into()) };
     let options = &config.policies.options;
-    let kept = match place.read(&options.limits) {
+    #[expect(clippy::disallowed_methods, reason = "how old a file is")]
+    let wall = SystemTime::now();
+    let kept = match place.read(&options.limits, wall) {
         Ok(Some(kept)) => kept,
         Ok(None) => {
             let message = "no copy of the last good policies is kept in the data folder";
@@ -52,8 +54,7 @@ pub(super) fn start(
     let seen = kept.seen.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(seen.as_secs()).unwrap_or(i64::MAX);
     let checked = Timestamp::new(seconds, seen.subsec_nanos());
-    #[expect(clippy::disallowed_methods, reason = "how old a file is")]
-    let unread = SystemTime::now().duration_since(kept.seen).unwrap_or_default();
+    let unread = wall.duration_since(kept.seen).unwrap_or_default();
     tracing::error!(
         revision = &*built.snapshot.revision,
         read_last = %checked,
@@ -62,7 +63,7 @@ pub(super) fn start(
     );
     let active = Active::new(&built, kept.documents.len(), Origin::LastGood, now());
     let mut status = Status::current(active);
-    (status.checked, status.counts.unreadable) = (checked, 1);
+    (status.checked, status.confirmed, status.counts.unreadable) = (checked, checked, 1);
     status.state = State::Unreadable { since: checked, problem: unreadable.into() };
     Ok((built, status, unread))
 }

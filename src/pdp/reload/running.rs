@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::standing::Standing;
 use super::{Follower, Policies};
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::engine::term::time::Timestamp;
 use crate::pdp::load::NotLoaded;
-use crate::pdp::status::{Active, Origin, Refused, State, Status, WhenStale};
-use crate::pdp::wake::Ask;
+use crate::pdp::status::{Active, Origin, Refused, State, Status};
+use crate::pdp::wake::{Ask, instant};
 use crate::store::directory::Scope;
 use crate::store::directory::watch::News;
 
@@ -32,8 +33,8 @@ pub(super) struct Running<'p> {
     /// When it was looked at last, and how long that took.
     looked: Instant,
     cost: Duration,
-    /// When the source could be read last, as far as this process knows.
-    readable: Instant,
+    /// When the source was read.
+    standing: &'p Standing,
     /// What did not work is tried again: when, and after how long next time.
     retry: Option<(Instant, Duration)>,
     /// What happened and is not yet looked at.
@@ -42,7 +43,11 @@ pub(super) struct Running<'p> {
 
 impl<'p> Running<'p> {
     /// What happened while the set was loaded is looked at before anything else.
-    pub(super) fn begin(policies: &'p Policies, mut follower: Follower) -> Self {
+    pub(super) fn begin(
+        policies: &'p Policies,
+        mut follower: Follower,
+        standing: &'p Standing,
+    ) -> Self {
         let now = instant();
         if follower.unread.is_none()
             && let Some(keeper) = &mut follower.keeper
@@ -54,7 +59,7 @@ impl<'p> Running<'p> {
             follower,
             looked: now,
             cost: Duration::ZERO,
-            readable: now,
+            standing,
             retry: None,
             news: News { everything: true, swapped: true, ..News::default() },
         }
@@ -64,6 +69,7 @@ impl<'p> Running<'p> {
     pub(super) fn run(mut self) {
         while let Some((scope, asks)) = self.next() {
             let begun = instant();
+            self.standing.begin(begun);
             let loaded = self.load(&scope);
             self.looked = instant();
             self.cost = self.looked - begun;
@@ -116,9 +122,7 @@ impl<'p> Running<'p> {
                 self.news = News::default();
                 return Some((Scope::Stamps, Vec::new()));
             }
-            self.check_staleness(now);
-            let mut until =
-                quiet.unwrap_or(look).min(self.stale_at().filter(|at| *at > now).unwrap_or(look));
+            let mut until = quiet.unwrap_or(look);
             let good = self.policies.status.borrow().is_current();
             if let Some(keeper) = &mut self.follower.keeper
                 && good
@@ -151,6 +155,8 @@ impl<'p> Running<'p> {
 
     fn tell(&mut self, loaded: Result<Option<Built>, NotLoaded>) {
         let now = (self.follower.clock)();
+        let standing = self.standing;
+        let mut times = standing.lock();
         let before = Arc::clone(&self.policies.status.borrow());
         let mut status = Status::clone(&before);
         status.checked = now;
@@ -166,9 +172,9 @@ impl<'p> Running<'p> {
         }
         status.watch_trouble = trouble.map(str::to_owned);
         let readable = !matches!(loaded, Err(NotLoaded::Unreadable(_)));
+        let whole = loaded.is_ok();
         if readable {
-            self.readable = self.looked;
-            self.follower.unread = None;
+            (times.readable, times.before) = (self.looked, Duration::ZERO);
         }
         match loaded {
             Ok(None) => {
@@ -214,8 +220,11 @@ impl<'p> Running<'p> {
                 }
             }
         }
-        self.publish(status);
-        self.check_staleness(self.looked);
+        if whole && status.is_current() {
+            status.confirmed = now;
+        }
+        self.policies.publish(status);
+        standing.told(&mut times, self.looked);
     }
 
     fn apply(&mut self, built: &Built, status: &mut Status, now: Timestamp) {
@@ -242,33 +251,6 @@ impl<'p> Running<'p> {
         let longest = self.follower.following.poll.max(FIRST_RETRY);
         let pause = self.retry.map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(longest));
         self.retry = Some((self.looked + pause, pause));
-    }
-
-    /// When the source has been unreadable for too long, if it is.
-    fn stale_at(&self) -> Option<Instant> {
-        let unreadable = matches!(self.policies.status.borrow().state, State::Unreadable { .. });
-        let before = self.follower.unread.unwrap_or_default();
-        let after = self.follower.following.max_staleness.after.saturating_sub(before);
-        unreadable.then(|| self.readable + after)
-    }
-
-    fn check_staleness(&self, now: Instant) {
-        let then = self.follower.following.max_staleness.then;
-        let stale = self.stale_at().filter(|at| *at <= now).map(|_| then);
-        if self.policies.status.borrow().stale == stale {
-            return;
-        }
-        self.follower.live.withhold(stale == Some(WhenStale::Deny));
-        match stale {
-            Some(then) => tracing::error!(?then, "the policies could not be read for too long"),
-            None => tracing::info!("the policies are no longer too old"),
-        }
-        let status = Status::clone(&self.policies.status.borrow());
-        self.publish(Status { stale, ..status });
-    }
-
-    fn publish(&self, status: Status) {
-        self.policies.status.send_replace(Arc::new(status));
     }
 }
 
@@ -307,9 +289,4 @@ fn refuse(problems: Problems, status: &mut Status, now: Timestamp) {
 fn wall() -> SystemTime {
     #[expect(clippy::disallowed_methods, reason = "a file's time, no decision's")]
     SystemTime::now()
-}
-
-fn instant() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "how long to wait, not what to decide")]
-    Instant::now()
 }
