@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use futures_util::future::Either;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
@@ -36,6 +36,10 @@ where
     let timer = sleep(left);
     let inner = answers(request);
     Either::Right(Box::pin(async move {
+        // It may have waited for its turn: nobody wants that work any more.
+        if timer.deadline() <= Instant::now() {
+            return Ok(answer(over()));
+        }
         let (mut inner, mut timer) = (pin!(inner), pin!(timer));
         std::future::poll_fn(|context| {
             if let Poll::Ready(answered) = inner.as_mut().poll(context) {

@@ -271,7 +271,8 @@ async fn a_call_whose_time_is_over_is_told_so_whatever_it_waits_for() {
                 Err(status) => {
                     assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout}: {status:?}");
                 }
-                Ok(_) => assert_ne!(timeout, "0m", "round {round}"),
+                // Work does not begin where no time is left.
+                Ok(_) => assert_eq!(timeout, "999u", "round {round}"),
             }
         }
     }
