@@ -1,6 +1,6 @@
 //! RetireGrant and RevokeGrant.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -9,10 +9,13 @@ use super::{ATTEMPTS, Grants, missing, overtaken};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::term::request::InvalidRequest;
 use crate::pdp::grants::Change;
+use crate::rpc::quiet::Quiet;
 use crate::rpc::{refusal, status};
 use crate::telemetry::call::Call;
 use crate::wire::grants::Call as _;
 use crate::wire::v1;
+
+static FORGED: LazyLock<Quiet> = LazyLock::new(Quiet::default);
 
 impl Grants {
     pub(super) async fn retire(
@@ -105,7 +108,9 @@ impl Grants {
             return Ok((grant.key_arn.to_string(), grant.id.to_string()));
         }
         let Some(id) = self.pdp.grants().and_then(|grants| grants.read_token(token).ok()) else {
-            tracing::warn!("a grant token that this service did not make");
+            FORGED.warn(|skipped| {
+                tracing::warn!(skipped, "a grant token that this service did not make");
+            });
             return Err(refusal::kms(
                 "InvalidGrantTokenException",
                 "the grant token is not one that this service gave",
