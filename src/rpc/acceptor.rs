@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::backlog::Backlog;
 use super::certificate::client;
 use super::connection::{Connection, HELLO, Io};
 use super::listener::Listener;
@@ -187,8 +188,9 @@ enum Place {
 }
 
 impl Arrived {
-    /// Takes the connection into the runtime of the calling task; `None` when it came to nothing.
-    pub(super) async fn here(self) -> Option<Connection> {
+    /// Takes the connection into the runtime of the calling task, and its calls into a backlog;
+    /// `None` when it came to nothing.
+    pub(super) async fn here(self, backlog: &Backlog) -> Option<Connection> {
         let Self { socket, origin, place } = self;
         let place = match place {
             Place::Taken(place) => place,
@@ -211,7 +213,7 @@ impl Arrived {
                 (Io::Unix(stream), identity)
             }
         };
-        Some(Connection::new(io, Peer::new(origin, identity), place))
+        Some(Connection::new(io, Peer::new(origin, identity), backlog.connection(), place))
     }
 }
 
@@ -245,6 +247,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::{Accept, Acceptor};
+    use crate::rpc::backlog::Backlog;
     use crate::rpc::listener::{Address, DATA_SOCKET, Listener};
 
     #[tokio::test]
@@ -262,7 +265,7 @@ mod tests {
         assert!(!path.exists() && UnixStream::connect(&path).is_err());
         // One after the other: each gives its place back.
         for arrived in [first].into_iter().chain(rest) {
-            assert!(arrived.here().await.is_some());
+            assert!(arrived.here(&Backlog::here()).await.is_some());
         }
     }
 }

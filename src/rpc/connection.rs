@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
+use super::backlog::Reader;
 use super::peer::Peer;
 
 /// A connection has this long to make itself known: the TLS handshake, and the first bytes.
@@ -33,6 +34,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) struct Connection {
     io: Io,
     peer: Peer,
+    reader: Reader,
     /// Until the first bytes are there.
     hello: Option<Pin<Box<Sleep>>>,
     /// Bytes that came before that.
@@ -58,9 +60,9 @@ pub(super) enum Io {
 
 impl Connection {
     /// A connection, which takes a place.
-    pub(super) fn new(io: Io, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(io: Io, peer: Peer, reader: Reader, place: OwnedSemaphorePermit) -> Self {
         let hello = Some(Box::pin(sleep(HELLO)));
-        Self { io, peer, hello, heard: 0, linger: None, _place: place }
+        Self { io, peer, reader, hello, heard: 0, linger: None, _place: place }
     }
 
     /// Who is at its other end.
@@ -115,6 +117,9 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.reader.waits(context) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = self.io.read(context, buffer);
         if self.hello.is_some() {
@@ -191,6 +196,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::{Connection, Io};
+    use crate::rpc::backlog::Backlog;
     use crate::rpc::peer::{Identity, Origin, Peer};
 
     /// More than is on its way between two sockets.
@@ -202,7 +208,7 @@ mod tests {
         let (near, _) = listener.accept().await.unwrap();
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let peer = Peer::new(Origin::Loopback, Identity::Nobody);
-        (Connection::new(Io::Tcp(near), peer, place), far)
+        (Connection::new(Io::Tcp(near), peer, Backlog::default().connection(), place), far)
     }
 
     #[tokio::test]

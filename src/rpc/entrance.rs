@@ -20,7 +20,8 @@ use super::limits::{Begun, Busy};
 use super::peer::Peer;
 use super::refused::Refused;
 
-/// Health is told whatever happens, and to everybody: probes prove nothing, and decide nothing.
+/// Health is told when nothing else is any more, and to everybody: probes prove nothing, and decide
+/// nothing.
 const HEALTH: &str = "/grpc.health.";
 
 /// The answer to a call that came in, or was not let in.
@@ -59,7 +60,7 @@ impl Entrance {
 
     fn pass(&self, path: &str, peer: &Peer) -> Result<Option<Begun>, Status> {
         if path.starts_with(HEALTH) {
-            return Ok(None);
+            return self.busy.begin_health().map(|()| None);
         }
         if let Some(gate) = &self.operators {
             gate.admit(Some(peer), Rpc::Operators, 1)?;

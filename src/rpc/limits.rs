@@ -14,7 +14,8 @@ use crate::engine::term::request::Bound;
 pub struct Limits {
     /// Connections at once, of all listeners for questions and operators together. More wait.
     pub connections: usize,
-    /// Calls at once; more are refused.
+    /// Calls at once that wait for their answer; more are refused. So are all while there are
+    /// sixteen times as many that are not over.
     pub calls: usize,
     /// Calls at once on one connection; a client keeps more to itself.
     pub streams: u32,
@@ -33,7 +34,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             calls: 4096,
-            streams: 1024,
+            streams: 128,
             message_bytes: 4 * 1024 * 1024,
             message_time: Duration::from_secs(30),
             incoming_bytes: 256 * 1024 * 1024,
@@ -72,7 +73,11 @@ impl Shed {
     }
 }
 
-/// Calls that are being answered, counted against the limit.
+/// Calls that are not over, for each that may wait for its answer: conversations, and answers that
+/// their clients do not take. Health has as much room again.
+const ROOM: usize = 16;
+
+/// Calls that are being answered, and those that are not over, counted against the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Busy(Arc<Count>);
 
@@ -80,31 +85,67 @@ pub(super) struct Busy(Arc<Count>);
 struct Count {
     most: usize,
     now: AtomicUsize,
+    unfinished: AtomicUsize,
     shed: Arc<Shed>,
 }
 
 impl Busy {
     /// At most so many; `shed` counts those that were refused.
     pub(super) fn new(most: usize, shed: Arc<Shed>) -> Self {
-        Self(Arc::new(Count { most, now: AtomicUsize::new(0), shed }))
+        let (now, unfinished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Count { most, now, unfinished, shed }))
     }
 
-    /// Begins a call, which lasts until what is given back is dropped.
+    /// Begins a call, which waits for its answer until what is given back is dropped.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED`: there are too many.
     pub(super) fn begin(&self) -> Result<Begun, Status> {
         let begun = Begun(Arc::clone(&self.0));
-        if self.0.now.fetch_add(1, Ordering::AcqRel) < self.0.most {
+        if self.0.now.fetch_add(1, Ordering::AcqRel) < self.0.most && self.has_room(1) {
             return Ok(begun);
         }
+        Err(self.refused())
+    }
+
+    /// Begins a call about health, which does not wait.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED`: there are far too many that are not over.
+    pub(super) fn begin_health(&self) -> Result<(), Status> {
+        if self.has_room(2) { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// A call is there.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        self.0.unfinished.fetch_add(1, Ordering::AcqRel);
+        Unfinished(Arc::clone(&self.0))
+    }
+
+    fn has_room(&self, times: usize) -> bool {
+        let most = self.0.most.saturating_mul(ROOM).saturating_mul(times);
+        self.0.unfinished.load(Ordering::Acquire) < most
+    }
+
+    fn refused(&self) -> Status {
         self.0.shed.calls.fetch_add(1, Ordering::Relaxed);
-        Err(status::refused(
+        status::refused(
             Code::ResourceExhausted,
             "OVERLOADED",
             "too many calls at once; refuse the operation, or ask again later",
-        ))
+        )
+    }
+}
+
+/// A call that is not over, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Unfinished(Arc<Count>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.unfinished.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::body::Body;
@@ -19,11 +19,13 @@ use tonic::codegen::http::{Request, Response};
 
 use super::acceptor::Arrived;
 use super::answers::Answers;
+use super::backlog::Backlog;
 use super::connection::Connection;
 use super::deadline::{Timely, timed};
 use super::entrance::{Entrance, Passed};
 use super::limits::Limits;
 use super::peer::Peer;
+use super::tasks::Tasks;
 
 /// Bytes of a request's headers.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -54,7 +56,7 @@ pub(super) enum Phase {
 /// How the connections of a listener are served.
 #[derive(Clone)]
 pub(super) struct Serving {
-    http: Builder<TokioExecutor>,
+    streams: u32,
     entrance: Entrance,
     answers: Answers,
     age: Duration,
@@ -69,15 +71,21 @@ impl Serving {
         answers: Answers,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let mut http = Builder::new(TokioExecutor::new());
+        let (streams, age) = (limits.streams, limits.connection_age);
+        Self { streams, entrance: entrance.clone(), answers, age, phase }
+    }
+
+    /// HTTP/2 for a connection whose calls are in a backlog.
+    fn http(&self, backlog: Backlog) -> Builder<Tasks> {
+        let mut http = Builder::new(Tasks { backlog, busy: self.entrance.busy.clone() });
         http.timer(TokioTimer::new())
             .max_header_list_size(HEADER_BYTES)
             .keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
-            .max_concurrent_streams(limits.streams)
+            .max_concurrent_streams(self.streams)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(RESETS);
-        Self { http, entrance: entrance.clone(), answers, age: limits.connection_age, phase }
+        http
     }
 
     /// Ends when the service is told to leave.
@@ -89,8 +97,9 @@ impl Serving {
     pub(super) async fn serve(self, arrived: Arrived) {
         let gone = reached(self.phase.clone(), Phase::Gone);
         let served = async {
-            if let Some(connection) = arrived.here().await {
-                self.connection(connection).await;
+            let backlog = Backlog::here();
+            if let Some(connection) = arrived.here(&backlog).await {
+                self.connection(connection, backlog).await;
             }
         };
         tokio::select! {
@@ -99,11 +108,12 @@ impl Serving {
         }
     }
 
-    async fn connection(self, connection: Connection) {
+    async fn connection(self, connection: Connection, backlog: Backlog) {
+        let http = self.http(backlog);
         let leaving = self.leaving();
         let peer = connection.peer();
         let calls = Calls { peer, entrance: self.entrance, answers: self.answers };
-        let mut served = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
+        let mut served = pin!(http.serve_connection(TokioIo::new(connection), calls));
         // A connection that fails is the client's affair.
         let grace = tokio::select! {
             _ = &mut served => return,

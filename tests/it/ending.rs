@@ -106,6 +106,44 @@ async fn however_many_calls_are_refused_their_connection_lasts() {
     served.stop();
 }
 
+/// More connections, and more calls on each, than one thread reads at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_ask_at_once_all_are_answered() {
+    let served = Served::start(ANY, &["--threads", "1", "--http-listen", ANY]);
+    let mut asking = Vec::new();
+    for _ in 0..40 {
+        let channel = channel(&served.address).await;
+        for _ in 0..200 {
+            let channel = channel.clone();
+            asking.push(tokio::spawn(async move { code(&channel).await }));
+        }
+    }
+    for asked in asking {
+        assert_eq!(asked.await.expect("a task"), Code::Ok);
+    }
+    assert_eq!(served.metric("keyward_refused_total", ""), 0);
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_are_bounded_and_health_is_told_all_the_same() {
+    let served = Served::start(ANY, &["--limits-calls", "2", "--http-listen", ANY]);
+    let talking = channel(&served.address).await;
+    let mut client = AuthorizationServiceClient::new(talking.clone());
+    let mut conversations = Vec::new();
+    for _ in 0..2 * 16 {
+        let nothing_yet = tokio_stream::pending::<v1::AuthorizeStreamRequest>();
+        conversations.push(client.authorize_stream(nothing_yet).await.expect("a conversation"));
+    }
+    let other = channel(&served.address).await;
+    assert_eq!(code(&other).await, Code::ResourceExhausted);
+    assert_eq!(served.metric("keyward_refused_total", "overloaded"), 1);
+    assert_eq!(health(&other, READY).await.expect("an answer"), ServingStatus::Serving);
+    drop((conversations, client, talking));
+    while code(&other).await != Code::Ok {}
+    served.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_too_long_is_refused() {
     let served = Served::start(ANY, &["--limits-message-bytes", "10000", "--http-listen", ANY]);

@@ -40,11 +40,12 @@ pub struct AccessArgs {
     #[arg(long, value_name = "COUNT", env = "KEYWARD_LIMITS_CONNECTIONS")]
     pub limits_connections: Option<usize>,
 
-    /// Calls at once; more are refused with RESOURCE_EXHAUSTED (default: 4096)
+    /// Calls at once that wait for their answer; more are refused with RESOURCE_EXHAUSTED
+    /// (default: 4096)
     #[arg(long, value_name = "COUNT", env = "KEYWARD_LIMITS_CALLS")]
     pub limits_calls: Option<usize>,
 
-    /// Calls at once on one connection (default: 1024)
+    /// Calls at once on one connection (default: 128)
     #[arg(long, value_name = "COUNT", env = "KEYWARD_LIMITS_STREAMS")]
     pub limits_streams: Option<u32>,
 
