@@ -1,5 +1,6 @@
 //! What the benchmarks share: rounds, medians, one line of JSON a result, and what is decided.
 
+pub mod served;
 pub mod world;
 
 use cpu_time::ThreadTime;
