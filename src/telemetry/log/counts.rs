@@ -105,9 +105,11 @@ impl Counts {
         self.spilled.store(count, Ordering::Relaxed);
     }
 
-    pub(super) fn entered(&self, bytes: usize) {
-        self.depth.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// One more waits in memory; gives how many records and bytes do now.
+    pub(super) fn entered(&self, bytes: usize) -> (u64, u64) {
+        let bytes = bytes as u64;
+        let records = self.depth.fetch_add(1, Ordering::Relaxed) + 1;
+        (records, self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes)
     }
 
     pub(super) fn left(&self, bytes: usize) {

@@ -21,7 +21,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ pub use self::pending::{NotRecorded, Pending};
 use self::settings::{Mode, Place, Settings};
 use self::sink::Sink;
 use self::spill::Spill;
-use self::worker::{Shared, Worker};
+use self::worker::{Shared, Worker, enough};
 use crate::telemetry::clock::Seldom;
 use crate::telemetry::otlp::records::Records;
 use crate::telemetry::otlp::settings::OtlpSettings;
@@ -64,6 +64,8 @@ struct Outlet {
     queue: SyncSender<Message>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Ends a pause of the thread.
+    waker: Thread,
     /// Held as long as the log is written.
     _lock: Option<File>,
 }
@@ -141,8 +143,9 @@ impl Outlet {
         if counts.bytes().saturating_add(bytes as u64) > QUEUE_BYTES {
             return refuse(counts, entry, Loss::QueueFull);
         }
-        counts.entered(bytes);
+        let enough = self.shared.entered(bytes);
         match self.queue.try_send(Message::Record(entry)) {
+            Ok(()) if enough => self.waker.unpark(),
             Ok(()) => {}
             Err(TrySendError::Full(Message::Record(entry))) => {
                 counts.left(bytes);
@@ -190,14 +193,15 @@ fn outlet(settings: &Settings, place: &Place, otlp: &OtlpSettings) -> Result<Out
     let spill = spill(settings, place)?;
     let waiting = spill.as_ref().map_or(0, Spill::records);
     let opening = opening(settings, place, waiting, otlp)?;
+    let capacity = if *place == Place::Otlp { otlp.records.queue } else { QUEUE };
     let shared = Arc::new(Shared {
         name: opening.name,
         counts: Counts::default(),
         ledger: opening.ledger,
         closing: AtomicBool::new(false),
+        enough: enough(capacity),
         head: Mutex::new(opening.head.clone()),
     });
-    let capacity = if *place == Place::Otlp { otlp.records.queue } else { QUEUE };
     let (queue, receiver) = sync_channel(capacity);
     let algorithm = Algorithm::new(settings.key.as_deref());
     let mut first = vec![Control::Started { algorithm: algorithm.name() }];
@@ -221,8 +225,9 @@ fn outlet(settings: &Settings, place: &Place, otlp: &OtlpSettings) -> Result<Out
         .name(name)
         .spawn(move || worker.run(first))
         .map_err(|source| CannotOpen::Io { path: place.to_string().into(), source })?;
+    let waker = thread.thread().clone();
     let thread = Mutex::new(Some(thread));
-    Ok(Outlet { queue, shared, thread, _lock: opening.lock })
+    Ok(Outlet { queue, shared, thread, waker, _lock: opening.lock })
 }
 
 fn opening(

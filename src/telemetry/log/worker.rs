@@ -22,6 +22,10 @@ const BATCH: usize = 512;
 /// Bytes after which no more records are gathered to be written at once.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// After it wrote some, the thread lets more come before it looks again: so those who decide need not
+/// wake it for each. Not where answers wait for their records, nor once enough wait.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// How long the thread waits for a record before it does what is to be done now and then.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -36,7 +40,28 @@ pub(super) struct Shared {
     pub(super) ledger: Option<Arc<Ledger>>,
     /// The service ends: nothing is tried for long any more.
     pub(super) closing: AtomicBool,
+    /// So many records that wait are worth waking the thread while it lets more come.
+    pub(super) enough: u64,
     pub(super) head: std::sync::Mutex<Head>,
+}
+
+impl Shared {
+    /// Counts one more that waits; gives whether it just became enough to be written at once.
+    pub(super) fn entered(&self, bytes: usize) -> bool {
+        let (records, all) = self.counts.entered(bytes);
+        let before = all.saturating_sub(bytes as u64);
+        records == self.enough || (before < BATCH_BYTES as u64 && all >= BATCH_BYTES as u64)
+    }
+
+    /// Whether enough wait to be written at once.
+    fn has_enough(&self) -> bool {
+        self.counts.depth() >= self.enough || self.counts.bytes() >= BATCH_BYTES as u64
+    }
+}
+
+/// How many records are enough to be written at once, of a queue of so many.
+pub(super) fn enough(capacity: usize) -> u64 {
+    (capacity / 2).clamp(1, BATCH) as u64
 }
 
 /// The thread of a sink.
@@ -67,6 +92,7 @@ impl Worker {
         loop {
             let (batch, closed) = self.gather();
             let idle = batch.is_empty();
+            let awaited = batch.iter().any(|entry| entry.waiter.is_some());
             self.deliver(batch);
             self.replay();
             if let Some(note) = self.sink.note() {
@@ -77,6 +103,10 @@ impl Worker {
             }
             if closed {
                 break;
+            }
+            // What becomes enough from here on ends the pause, as the end of the service does.
+            if !(idle || awaited || self.shared.has_enough()) {
+                std::thread::park_timeout(GATHER);
             }
         }
         self.drain();
@@ -292,4 +322,41 @@ impl Worker {
 fn id(body: &[u8]) -> String {
     let read = serde_json::from_slice::<crate::wire::record::control::Known>(body);
     read.ok().and_then(|known| known.event_id).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::{BATCH, BATCH_BYTES, Counts, Head, Shared, enough};
+
+    fn shared(capacity: usize) -> Shared {
+        Shared {
+            name: "file".to_owned(),
+            counts: Counts::default(),
+            ledger: None,
+            closing: AtomicBool::new(false),
+            enough: enough(capacity),
+            head: std::sync::Mutex::new(Head::default()),
+        }
+    }
+
+    #[test]
+    fn the_thread_is_woken_once_for_what_is_enough_and_then_does_not_pause() {
+        for (capacity, at) in [(1, 1), (10, 5), (65_536, BATCH)] {
+            let shared = shared(capacity);
+            for waiting in 1..=2 * at {
+                assert_eq!(shared.entered(1), waiting == at, "{waiting} of {capacity}");
+                assert_eq!(shared.has_enough(), waiting >= at, "{waiting} of {capacity}");
+            }
+        }
+        let shared = shared(65_536);
+        let third = BATCH_BYTES / 3 + 1;
+        let woken: Vec<bool> = (0..4).map(|_| shared.entered(third)).collect();
+        assert_eq!(woken, [false, false, true, false]);
+        assert!(shared.has_enough());
+        shared.counts.left(third);
+        shared.counts.left(third);
+        assert!(!shared.has_enough());
+    }
 }
