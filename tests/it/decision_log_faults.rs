@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyward::wire::v1;
 use serde_json::Value;
@@ -295,22 +297,25 @@ async fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
 
 /// Asks from several sides until the process is killed; gives the ids of the answers that came.
 async fn killed_under_load(served: Served) -> HashSet<String> {
-    let address = served.address.clone();
+    let (address, killed) = (served.address.clone(), Arc::new(AtomicBool::new(false)));
     let asking: Vec<_> = (0..8)
         .map(|_| {
-            let address = address.clone();
+            let (url, killed) = (format!("http://{address}"), Arc::clone(&killed));
             tokio::spawn(async move {
-                let url = format!("http://{address}");
-                let mut client =
-                    v1::authorization_service_client::AuthorizationServiceClient::connect(url)
-                        .await
-                        .expect("a connection");
                 let mut given = HashSet::new();
-                for asked in questions(100_000) {
-                    match client.authorize(asked).await {
-                        Ok(answer) => given.insert(answer.into_inner().decision_id),
-                        Err(_) => break,
-                    };
+                // A call may fail before the kill too, where the machine is busy.
+                while !killed.load(Ordering::Acquire) {
+                    let connected =
+                        v1::authorization_service_client::AuthorizationServiceClient::connect(
+                            url.clone(),
+                        );
+                    let Ok(mut client) = connected.await else { continue };
+                    for asked in questions(100_000) {
+                        match client.authorize(asked).await {
+                            Ok(answer) => given.insert(answer.into_inner().decision_id),
+                            Err(_) => break,
+                        };
+                    }
                 }
                 given
             })
@@ -321,6 +326,7 @@ async fn killed_under_load(served: Served) -> HashSet<String> {
             served.metric("keyward_decisions_total", "") > 500
         });
         served.kill();
+        killed.store(true, Ordering::Release);
     })
     .await
     .expect("a kill");
@@ -358,4 +364,28 @@ async fn after_a_kill_the_next_start_says_how_much_may_be_missing() {
         let (code, report) = verify(&[log.path.to_str().expect("UTF-8")]);
         assert_eq!((code, &report["uncleanEnds"]), (Some(0), &2.into()), "{mode}: {report}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_on_disk_when_the_process_was_killed_comes_into_the_log_once() {
+    let (log, disk) = (Log::new("spill"), Disk::Limited);
+    let served = disk.start(&log);
+    let mut answers = ask(&served.address, questions(disk.before())).await;
+    served
+        .wait_until("all is written", |served| served.metric(WRITTEN, "") == answers.len() as u64);
+    disk.fill(&served, &log);
+    answers.extend(ask(&served.address, questions(100)).await);
+    served.wait_until("records wait elsewhere", |served| served.metric(SPILLED, "") == 100);
+    served.kill();
+    let served = log.start();
+    served.wait_until("they are in the log", |served| served.metric(SPILLED, "") == 0);
+    answers.extend(ask(&served.address, questions(1)).await);
+    served.stop();
+    let records = all_records(&log.path);
+    assert_eq!(ids(&records), answered(&answers));
+    assert_eq!(decisions(&records).len(), answers.len(), "a record is there twice");
+    assert_eq!(lost(&records), 0);
+    let unclean = records.iter().filter(|it| it["eventName"] == "DecisionLogUncleanEnd");
+    assert_eq!(unclean.count(), 1);
+    assert_eq!(verify(&[log.path.to_str().expect("UTF-8")]).0, Some(0));
 }

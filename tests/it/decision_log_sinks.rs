@@ -132,6 +132,34 @@ async fn what_is_exported_goes_over_mutual_tls_and_compressed_where_it_is_to() {
     assert_eq!(collector.taken().records.len(), taken.records.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_of_what_the_filters_name_with_values_in_clear_if_that_is_wanted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("decisions.jsonl");
+    let log = format!("file:{}", path.display());
+    let args = [
+        "--decision-log",
+        &log,
+        "--decision-log-decisions",
+        "implicitDeny,explicitDeny",
+        "--decision-log-actions",
+        "kms:Decrypt",
+        "--decision-log-encryption-context",
+        "clear",
+    ];
+    let served = Served::start(ANY, &args);
+    let encrypt = v1::AuthorizeRequest { action: "kms:Encrypt".to_owned(), ..question("43") };
+    let answers = ask(&served.address, [question("42"), question("43"), encrypt]).await;
+    served.stop();
+    let decided: Vec<_> = answers.iter().map(|it| it.as_ref().expect("an answer")).collect();
+    assert_eq!(decided[0].decision(), v1::Decision::Allowed);
+    assert_eq!(decided[2].decision(), v1::Decision::ImplicitDeny);
+    let records = records(&path);
+    let [record] = decisions(&records)[..] else { panic!("{records:?}") };
+    assert_eq!(record["eventID"], decided[1].decision_id);
+    assert_eq!(record["requestParameters"]["encryptionContext"]["tenant"], "43");
+}
+
 /// Asks in a stream; gives the answers and the codes of refusals.
 async fn stream(address: &str, count: u64) -> (Vec<v1::AuthorizeResponse>, Vec<i32>) {
     let url = format!("http://{address}");
