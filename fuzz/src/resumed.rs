@@ -103,6 +103,7 @@ fn gone_on(log: &[u8], state: Option<&[u8]>, waiting: Option<&[u8]>) -> (Report,
             masks: Masks { encryption_context: Mask::Clear, principal_tags: Mask::Clear },
             key: None,
             rotation: Rotation { bytes: 1 << 20, age: Duration::from_secs(86_400), keep: 3 },
+            notes: None,
         }),
         ..Settings::default()
     };

@@ -18,7 +18,7 @@ use crate::served::Served;
 const ANY: &str = "127.0.0.1:0";
 
 /// Every record of a log, files that were put aside included.
-fn all_records(path: &Path) -> Vec<Value> {
+pub(crate) fn all_records(path: &Path) -> Vec<Value> {
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
     let folder = path.parent().expect("a folder");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -34,28 +34,28 @@ fn all_records(path: &Path) -> Vec<Value> {
 }
 
 /// What the records say was lost.
-fn lost(records: &[Value]) -> u64 {
+pub(crate) fn lost(records: &[Value]) -> u64 {
     records.iter().map(|record| record["chain"]["lostBefore"].as_u64().unwrap_or(0)).sum()
 }
 
-fn ids(records: &[Value]) -> HashSet<String> {
+pub(crate) fn ids(records: &[Value]) -> HashSet<String> {
     let id = |record: &&Value| record["eventID"].as_str().expect("an id").to_owned();
     decisions(records).iter().map(id).collect()
 }
 
-type Answers = Vec<Result<v1::AuthorizeResponse, tonic::Status>>;
+pub(crate) type Answers = Vec<Result<v1::AuthorizeResponse, tonic::Status>>;
 
-fn answered(answers: &Answers) -> HashSet<String> {
+pub(crate) fn answered(answers: &Answers) -> HashSet<String> {
     answers.iter().flatten().map(|answer| answer.decision_id.clone()).collect()
 }
 
-fn questions(count: usize) -> Vec<v1::AuthorizeRequest> {
+pub(crate) fn questions(count: usize) -> Vec<v1::AuthorizeRequest> {
     (0..count).map(|number| question(if number % 3 == 0 { "42" } else { "43" })).collect()
 }
 
 /// How the disk of the log becomes full.
 #[derive(Clone, Copy, Debug)]
-enum Disk {
+pub(crate) enum Disk {
     /// The process may not write files further than they are: the same everywhere.
     Limited,
     /// The folder is a small disk of its own: only where one may mount.
@@ -74,14 +74,14 @@ impl Disk {
 
     /// Questions before the disk is full. Where it is a limit of every file, what waits elsewhere
     /// has to be shorter than the log.
-    fn before(self) -> usize {
+    pub(crate) fn before(self) -> usize {
         match self {
             Self::Limited => 600,
             Self::Small => 10,
         }
     }
 
-    fn start(self, log: &Log) -> Served {
+    pub(crate) fn start(self, log: &Log) -> Served {
         let script = match self {
             // Without the trap the signal would end the process.
             Self::Limited => "trap '' XFSZ && exec \"$@\"".to_owned(),
@@ -140,22 +140,22 @@ impl Disk {
 }
 
 /// The most bytes that a file of the process may have.
-fn limit(served: &Served, bytes: &str) {
+pub(crate) fn limit(served: &Served, bytes: &str) {
     let pid = served.process.id().to_string();
     let limit = format!("--fsize={bytes}");
     let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
     assert!(set.expect("prlimit of util-linux").success(), "{limit}");
 }
 
-struct Log {
+pub(crate) struct Log {
     mode: &'static str,
     folder: tempfile::TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     args: Vec<String>,
 }
 
 impl Log {
-    fn new(mode: &'static str) -> Self {
+    pub(crate) fn new(mode: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("disk/log/decisions.jsonl");
         fs::create_dir(folder.path().join("disk")).expect("a folder");
@@ -180,7 +180,7 @@ impl Log {
         self.args.iter().map(String::as_str).collect()
     }
 
-    fn start(&self) -> Served {
+    pub(crate) fn start(&self) -> Served {
         Served::start(ANY, &self.args())
     }
 
@@ -189,8 +189,8 @@ impl Log {
     }
 }
 
-const WRITTEN: &str = "keyward_decision_log_written_total";
-const DROPPED: &str = "keyward_decision_log_dropped_total";
+pub(crate) const WRITTEN: &str = "keyward_decision_log_written_total";
+pub(crate) const DROPPED: &str = "keyward_decision_log_dropped_total";
 const SPILLED: &str = "keyward_decision_log_spilled";
 
 /// Fills the disk of the log, asks, makes room, and asks again.
@@ -296,7 +296,7 @@ async fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
 }
 
 /// Asks from several sides until the process is killed; gives the ids of the answers that came.
-async fn killed_under_load(served: Served) -> HashSet<String> {
+pub(crate) async fn killed_under_load(served: Served) -> HashSet<String> {
     let (address, killed) = (served.address.clone(), Arc::new(AtomicBool::new(false)));
     let asking: Vec<_> = (0..8)
         .map(|_| {

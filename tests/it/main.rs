@@ -10,6 +10,7 @@
 mod clients;
 mod collector;
 mod decision_log;
+mod decision_log_ends;
 mod decision_log_faults;
 mod decision_log_sinks;
 mod signals;

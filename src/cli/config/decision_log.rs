@@ -39,8 +39,15 @@ impl TelemetryConfig {
                 format!("`{other}`: expected `clear`, `hashed` or `omitted`"),
             )),
         };
+        let mode = self.mode(&sinks)?;
+        let spilled = match &mode {
+            Mode::Spill(spill) => Some(spill.folder.clone()),
+            Mode::BestEffort | Mode::Durable(_) => None,
+        };
+        let in_data = self.data_dir.as_ref().map(|folder| folder.join("decision-log"));
         let settings = LogSettings {
-            mode: self.mode(&sinks)?,
+            mode,
+            notes: in_data.or(spilled),
             filter: self.filter()?,
             masks: Masks {
                 encryption_context: mask("encryption_context", &log.encryption_context)?,

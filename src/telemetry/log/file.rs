@@ -153,12 +153,12 @@ impl Sink for FileSink {
         self.ledger.save();
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, untold: u64) {
         if let Some(open) = &self.open {
             // Whatever is not on disk then, the chain shows.
             let _ = open.file.sync_all();
         }
-        self.ledger.end();
+        self.ledger.end(untold);
     }
 }
 

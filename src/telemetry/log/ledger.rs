@@ -29,6 +29,9 @@ const SIZE: usize = 512;
 pub(super) struct Ledger {
     offered: AtomicU64,
     limit: AtomicU64,
+    /// Of those offered, so many are from before, and the log does not say yet that they may be
+    /// missing.
+    owed: AtomicU64,
     place: Mutex<Place>,
     stopped: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -39,21 +42,27 @@ pub(super) struct Ledger {
 struct Place {
     file: File,
     head: Head,
-    clean: bool,
+    /// At the end: how many are neither in the log nor reported there.
+    ended: Option<u64>,
 }
 
 impl Ledger {
-    /// Begins at `head`, with records that wait to be written still, and promises the first limit.
+    /// Begins at `head`, with records that wait to be written still, and `owed` ones that may be
+    /// missing, and promises the first limit.
     ///
     /// # Errors
     ///
     /// The file cannot be written.
-    pub(super) fn begin(file: File, head: Head, waiting: u64) -> io::Result<Arc<Self>> {
+    pub(super) fn begin(file: File, head: Head, waiting: u64, owed: u64) -> io::Result<Arc<Self>> {
         let offered = head.accounted().saturating_add(waiting);
+        // Whatever a note says that somebody wrote, counting goes on.
+        let owed = owed.min((u64::MAX / 2).saturating_sub(offered));
+        let offered = offered.saturating_add(owed);
         let ledger = Arc::new(Self {
             offered: AtomicU64::new(offered),
             limit: AtomicU64::new(0),
-            place: Mutex::new(Place { file, head, clean: false }),
+            owed: AtomicU64::new(owed),
+            place: Mutex::new(Place { file, head, ended: None }),
             stopped: AtomicBool::new(false),
             thread: Mutex::new(None),
             waker: std::sync::OnceLock::new(),
@@ -103,6 +112,17 @@ impl Ledger {
         }
     }
 
+    /// The log says now how many may be missing from before.
+    pub(super) fn told(&self) {
+        let owed = self.owed.swap(0, Ordering::AcqRel);
+        self.offered.fetch_sub(owed, Ordering::AcqRel);
+    }
+
+    /// So many that were accounted for as written will be accounted for once more, as lost.
+    pub(super) fn again(&self, count: u64) {
+        self.offered.fetch_add(count, Ordering::AcqRel);
+    }
+
     /// Goes on in another file: the one before was removed.
     pub(super) fn replace(&self, file: File) {
         let mut place = self.place();
@@ -122,11 +142,12 @@ impl Ledger {
         let _ = self.promise(&mut self.place(), false);
     }
 
-    /// A good end.
-    pub(super) fn end(&self) {
+    /// The end; a good one unless the log could not tell any more of some that were lost.
+    pub(super) fn end(&self, untold: u64) {
         {
             let mut place = self.place();
-            place.clean = true;
+            let owed = self.owed.load(Ordering::Acquire).saturating_add(untold);
+            place.ended = Some(owed);
             // Then the next start says that the end was not clean, and has a bound.
             let _ = self.promise(&mut place, true);
         }
@@ -145,8 +166,8 @@ impl Ledger {
         let offered = self.offered.load(Ordering::Acquire);
         let limit = offered.saturating_add(STEP);
         let state = State {
-            clean: place.clean,
-            limit: if place.clean { place.head.accounted() } else { limit },
+            clean: place.ended == Some(0),
+            limit: place.ended.map_or(limit, |owed| place.head.accounted().saturating_add(owed)),
             sequence: place.head.sequence,
             hash: place.head.hash.clone(),
             lost: place.head.lost,
@@ -188,7 +209,7 @@ mod tests {
     #[test]
     fn no_more_is_ever_offered_than_was_promised() {
         let file = tempfile::tempfile().unwrap();
-        let ledger = Ledger::begin(file.try_clone().unwrap(), Head::default(), 0).unwrap();
+        let ledger = Ledger::begin(file.try_clone().unwrap(), Head::default(), 0, 0).unwrap();
         for offered in 1..=3 * STEP {
             ledger.offer();
             if offered % 1000 == 0 {
@@ -202,10 +223,40 @@ mod tests {
         }
         let head = Head { sequence: 9, lost: 1, ..Head::default() };
         ledger.reached(&head);
-        ledger.end();
+        ledger.end(0);
         let state = read(&file).unwrap();
         assert!(state.clean);
         assert_eq!((state.sequence, state.lost, state.limit), (9, 1, 10));
+    }
+
+    #[test]
+    fn what_the_log_does_not_say_at_the_end_is_left_to_the_next_start() {
+        let file = || tempfile::tempfile().unwrap();
+        let begin = |file: &std::fs::File, owed| {
+            Ledger::begin(file.try_clone().unwrap(), Head::default(), 0, owed).unwrap()
+        };
+        let ends = |owed, told: bool, untold| {
+            let file = file();
+            let ledger = begin(&file, owed);
+            if told {
+                ledger.told();
+            }
+            ledger.end(untold);
+            let state = read(&file).unwrap();
+            (state.clean, state.limit)
+        };
+        assert_eq!(ends(0, false, 3), (false, 3));
+        assert_eq!(ends(7, false, 0), (false, 7));
+        assert_eq!(ends(7, false, 3), (false, 10));
+        assert_eq!(ends(7, true, 3), (false, 3));
+        assert_eq!(ends(7, true, 0), (true, 0));
+        let file = file();
+        let ledger = begin(&file, 7);
+        assert_eq!(read(&file).unwrap().limit, STEP + 7);
+        ledger.told();
+        ledger.save();
+        assert_eq!(read(&file).unwrap().limit, STEP);
+        ledger.end(0);
     }
 
     #[test]

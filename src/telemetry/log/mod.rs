@@ -7,9 +7,11 @@ pub mod counts;
 mod entry;
 pub mod file;
 mod ledger;
+mod noted;
 pub mod opening;
 mod pending;
 pub mod settings;
+mod shared;
 mod sink;
 mod spill;
 mod stdout;
@@ -31,12 +33,14 @@ use self::collector::CollectorSink;
 use self::counts::{Counts, Loss};
 pub(super) use self::entry::About;
 use self::entry::{Entry, Message};
+use self::noted::{Note, Noted};
 use self::opening::CannotOpen;
 pub use self::pending::{NotRecorded, Pending};
 use self::settings::{Mode, Place, Settings};
+use self::shared::{Shared, enough};
 use self::sink::Sink;
 use self::spill::Spill;
-use self::worker::{Shared, Worker, enough};
+use self::worker::Worker;
 use crate::telemetry::clock::Seldom;
 use crate::telemetry::otlp::records::Records;
 use crate::telemetry::otlp::settings::OtlpSettings;
@@ -204,8 +208,8 @@ fn outlet(settings: &Settings, place: &Place, otlp: &OtlpSettings) -> Result<Out
     });
     let (queue, receiver) = sync_channel(capacity);
     let algorithm = Algorithm::new(settings.key.as_deref());
-    let mut first = vec![Control::Started { algorithm: algorithm.name() }];
-    first.extend(opening.unclean);
+    let started = Control::Started { algorithm: algorithm.name() };
+    let first = [started].into_iter().chain(opening.unclean).collect();
     let worker = Worker {
         queue: receiver,
         sink: opening.sink,
@@ -251,28 +255,38 @@ fn opening(
                 known,
             })
         }
-        Place::Stdout => Ok(Opening::elsewhere("stdout", Box::new(stdout::Stdout))),
+        Place::Stdout => Opening::elsewhere(settings, place, waiting, Box::new(stdout::Stdout)),
         Place::Otlp => {
             let target = otlp.logs.as_ref().ok_or(CannotOpen::NoCollector)?;
             let records = Records::new(otlp, target)
                 .map_err(|error| CannotOpen::Collector(error.to_string()))?;
-            Ok(Opening::elsewhere("otlp", Box::new(CollectorSink(records))))
+            Opening::elsewhere(settings, place, waiting, Box::new(CollectorSink(records)))
         }
     }
 }
 
 impl Opening {
-    /// A sink that does not remember: its chain begins anew with each process.
-    fn elsewhere(name: &str, sink: Box<dyn Sink>) -> Self {
-        Self {
-            name: name.to_owned(),
+    /// A sink that cannot be read again: its chain begins anew with each process. Where there is a
+    /// folder for it, a note tells how the process before ended.
+    fn elsewhere(
+        settings: &Settings,
+        place: &Place,
+        waiting: u64,
+        sink: Box<dyn Sink>,
+    ) -> Result<Self, CannotOpen> {
+        let without = Self {
+            name: place.kind().to_owned(),
             sink,
             ledger: None,
             head: Head::default(),
             unclean: None,
             lock: None,
             known: HashSet::new(),
-        }
+        };
+        let Some(folder) = &settings.notes else { return Ok(without) };
+        let Note { ledger, unclean, lock } = Note::open(&folder.join(place.kind()), waiting)?;
+        let sink = Box::new(Noted::new(without.sink, Arc::clone(&ledger)));
+        Ok(Self { sink, ledger: Some(ledger), unclean, lock: Some(lock), ..without })
     }
 }
 

@@ -67,7 +67,11 @@ pub(super) fn open(
     }
     let empty = tail.line.is_none() && tail.torn == 0;
     let (head, unclean) = resumed(state.as_ref(), last, empty, tail.torn);
-    let ledger = Ledger::begin(state_file, head.clone(), waiting).map_err(failed)?;
+    let owed = match unclean {
+        Some(Control::UncleanEnd { at_most_missing: Some(owed), .. }) => owed,
+        _ => 0,
+    };
+    let ledger = Ledger::begin(state_file, head.clone(), waiting, owed).map_err(failed)?;
     let sink = FileSink::new(path, rotation, durable, (file, tail.len), Arc::clone(&ledger));
     Ok(Opened { sink, ledger, head, unclean, lock })
 }
@@ -85,7 +89,8 @@ pub(super) fn last_ids(path: &Path) -> HashSet<String> {
     ends.flat_map(ids).collect()
 }
 
-fn lock(path: &Path) -> Result<File, CannotOpen> {
+/// Keeps other processes away from `path`.
+pub(super) fn lock(path: &Path) -> Result<File, CannotOpen> {
     let failed = |source| CannotOpen::Io { path: path.to_owned(), source };
     // Of its own, because the state's file may have to be replaced.
     let lock = append(&super::file::with_suffix(path, ".lock")).map_err(failed)?;

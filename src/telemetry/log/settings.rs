@@ -23,6 +23,8 @@ pub struct Settings {
     pub key: Option<Vec<u8>>,
     /// When a file is put aside.
     pub rotation: Rotation,
+    /// The folder with notes on sinks that cannot be read again, if there is one.
+    pub notes: Option<PathBuf>,
 }
 
 /// Where records go.

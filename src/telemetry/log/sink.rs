@@ -41,8 +41,8 @@ pub(super) trait Sink: Send {
     /// Nothing came for a while.
     fn idle(&mut self) {}
 
-    /// The end: what was written is made safe.
-    fn close(&mut self) {}
+    /// The end: what was written is made safe. So many were lost that the log does not tell of.
+    fn close(&mut self, _untold: u64) {}
 }
 
 /// A batch could not be written.

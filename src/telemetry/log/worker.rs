@@ -1,26 +1,20 @@
 //! The thread of a sink: takes records from the queue, seals and writes them, and keeps the count of
 //! what was lost.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::chain::{Algorithm, Head};
-use super::counts::{Counts, Loss};
+use super::counts::Loss;
 use super::entry::{About, Entry, Message};
-use super::ledger::Ledger;
+use super::shared::{BATCH, BATCH_BYTES, Shared};
 use super::sink::{CannotWrite, Sealed, Sink};
 use super::spill::Spill;
 use crate::telemetry::clock::{self, Seldom};
 use crate::wire::record::control::Control;
-
-/// Records written at once.
-const BATCH: usize = 512;
-
-/// Bytes after which no more records are gathered to be written at once.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// After it wrote some, the thread lets more come before it looks again: so those who decide need not
 /// wake it for each. Not where answers wait for their records, nor once enough wait.
@@ -31,38 +25,6 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// Pauses between attempts: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-
-/// What a sink's thread shares with those who offer records.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) name: String,
-    pub(super) counts: Counts,
-    pub(super) ledger: Option<Arc<Ledger>>,
-    /// The service ends: nothing is tried for long any more.
-    pub(super) closing: AtomicBool,
-    /// So many records that wait are worth waking the thread while it lets more come.
-    pub(super) enough: u64,
-    pub(super) head: std::sync::Mutex<Head>,
-}
-
-impl Shared {
-    /// Counts one more that waits; gives whether it just became enough to be written at once.
-    pub(super) fn entered(&self, bytes: usize) -> bool {
-        let (records, all) = self.counts.entered(bytes);
-        let before = all.saturating_sub(bytes as u64);
-        records == self.enough || (before < BATCH_BYTES as u64 && all >= BATCH_BYTES as u64)
-    }
-
-    /// Whether enough wait to be written at once.
-    fn has_enough(&self) -> bool {
-        self.counts.depth() >= self.enough || self.counts.bytes() >= BATCH_BYTES as u64
-    }
-}
-
-/// How many records are enough to be written at once, of a queue of so many.
-pub(super) fn enough(capacity: usize) -> u64 {
-    (capacity / 2).clamp(1, BATCH) as u64
-}
 
 /// The thread of a sink.
 pub(super) struct Worker {
@@ -85,11 +47,9 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Works until the log is closed.
-    pub(super) fn run(mut self, opening: Vec<Control>) {
-        for control in opening {
-            self.say(&control);
-        }
+    pub(super) fn run(mut self, mut opening: VecDeque<Control>) {
         loop {
+            self.open(&mut opening);
             let (batch, closed) = self.gather();
             let idle = batch.is_empty();
             let awaited = batch.iter().any(|entry| entry.waiter.is_some());
@@ -110,9 +70,46 @@ impl Worker {
             }
         }
         self.drain();
+        self.open(&mut opening);
         self.say(&Control::Stopped);
         self.drain();
-        self.sink.close();
+        self.refuse_the_rest();
+        let untold = self.shared.counts.all_lost().saturating_sub(self.told);
+        if untold > 0 {
+            let sink = &*self.shared.name;
+            tracing::error!(
+                sink,
+                lost = untold,
+                "decision log: the end does not tell of all losses"
+            );
+        }
+        self.sink.close(untold);
+    }
+
+    /// What came behind the end is lost.
+    fn refuse_the_rest(&mut self) {
+        let rest: Vec<Message> = self.queue.try_iter().collect();
+        for message in rest {
+            if let Message::Record(entry) = message {
+                self.shared.counts.left(entry.body.len());
+                self.lost(vec![entry], Loss::Closed);
+            }
+        }
+    }
+
+    /// Says what the log begins with; what could not be written is tried again the next time.
+    fn open(&mut self, opening: &mut VecDeque<Control>) {
+        let early = self.not_before.is_some_and(|at| clock::instant() < at);
+        let early = early && !self.shared.closing.load(Ordering::Acquire);
+        while !early && let Some(control) = opening.front() {
+            if !self.say(control) {
+                return;
+            }
+            if let (Control::UncleanEnd { .. }, Some(ledger)) = (control, &self.shared.ledger) {
+                ledger.told();
+            }
+            opening.pop_front();
+        }
     }
 
     /// The next records, and whether they are the last.
@@ -147,35 +144,39 @@ impl Worker {
         }
     }
 
-    /// Writes what the log says of itself.
-    fn say(&mut self, control: &Control) {
+    /// Writes what the log says of itself; gives whether it is written, or on disk.
+    fn say(&mut self, control: &Control) -> bool {
         if let Some(ledger) = &self.shared.ledger {
             ledger.offer();
         }
         let body = control.line(clock::now()).into();
         let time = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
         let about = About { time, ..About::default() };
-        self.deliver(vec![Entry { body, about, waiter: None }]);
+        self.deliver(vec![Entry { body, about, waiter: None }])
     }
 
-    /// Writes records, or what is done instead.
-    fn deliver(&mut self, batch: Vec<Entry>) {
+    /// Writes records, or what is done instead; gives whether all are written, or on disk.
+    fn deliver(&mut self, batch: Vec<Entry>) -> bool {
         if batch.is_empty() {
-            return;
+            return true;
         }
         if self.spill.as_ref().is_some_and(|spill| !spill.is_empty()) {
             return self.put_aside(batch); // Behind those that wait.
         }
         let sealed = self.seal(batch);
         match self.write(&sealed) {
-            Ok(rejected) => self.wrote(sealed, rejected),
+            Ok(rejected) => {
+                self.wrote(sealed, rejected);
+                rejected == 0
+            }
             Err(error) if self.spill.is_some() => {
                 self.failed(&error);
-                self.put_aside(sealed.entries);
+                self.put_aside(sealed.entries)
             }
             Err(error) => {
                 self.failed(&error);
                 self.lost(sealed.entries, error.loss);
+                false
             }
         }
     }
@@ -249,9 +250,12 @@ impl Worker {
         }
     }
 
-    /// Puts records on disk until the sink can be written.
-    fn put_aside(&mut self, batch: Vec<Entry>) {
-        let Some(spill) = &mut self.spill else { return self.lost(batch, Loss::WriteFailed) };
+    /// Puts records on disk until the sink can be written; gives whether there was room.
+    fn put_aside(&mut self, batch: Vec<Entry>) -> bool {
+        let Some(spill) = &mut self.spill else {
+            self.lost(batch, Loss::WriteFailed);
+            return false;
+        };
         let mut left = Vec::new();
         for entry in batch {
             if spill.push(&entry).is_err() {
@@ -259,7 +263,9 @@ impl Worker {
             }
         }
         self.shared.counts.set_spilled(spill.records());
+        let all = left.is_empty();
         self.lost(left, Loss::SpillFull);
+        all
     }
 
     /// Writes what waits on disk, a batch a turn, when it is time to try.
@@ -322,41 +328,4 @@ impl Worker {
 fn id(body: &[u8]) -> String {
     let read = serde_json::from_slice::<crate::wire::record::control::Known>(body);
     read.ok().and_then(|known| known.event_id).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-
-    use super::{BATCH, BATCH_BYTES, Counts, Head, Shared, enough};
-
-    fn shared(capacity: usize) -> Shared {
-        Shared {
-            name: "file".to_owned(),
-            counts: Counts::default(),
-            ledger: None,
-            closing: AtomicBool::new(false),
-            enough: enough(capacity),
-            head: std::sync::Mutex::new(Head::default()),
-        }
-    }
-
-    #[test]
-    fn the_thread_is_woken_once_for_what_is_enough_and_then_does_not_pause() {
-        for (capacity, at) in [(1, 1), (10, 5), (65_536, BATCH)] {
-            let shared = shared(capacity);
-            for waiting in 1..=2 * at {
-                assert_eq!(shared.entered(1), waiting == at, "{waiting} of {capacity}");
-                assert_eq!(shared.has_enough(), waiting >= at, "{waiting} of {capacity}");
-            }
-        }
-        let shared = shared(65_536);
-        let third = BATCH_BYTES / 3 + 1;
-        let woken: Vec<bool> = (0..4).map(|_| shared.entered(third)).collect();
-        assert_eq!(woken, [false, false, true, false]);
-        assert!(shared.has_enough());
-        shared.counts.left(third);
-        shared.counts.left(third);
-        assert!(!shared.has_enough());
-    }
 }

@@ -140,3 +140,11 @@ pub struct State {
     /// All decisions lost up to it.
     pub lost: u64,
 }
+
+impl State {
+    /// How many decisions at most are neither in the log nor reported there.
+    #[must_use]
+    pub fn owed(&self) -> u64 {
+        self.limit.saturating_sub(self.sequence.saturating_add(self.lost))
+    }
+}
