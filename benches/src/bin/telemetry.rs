@@ -2,7 +2,8 @@
 //! with decision logs, in one run. Loaded by h2load (Debian: nghttp2-client), one core for the server and one
 //! for the load and the collector.
 //!
-//! `cargo build --release && cargo run --release --manifest-path benches/Cargo.toml --bin telemetry`
+//! `cargo build --release && cargo run --release --manifest-path benches/Cargo.toml --bin telemetry`; arguments
+//! choose cases by parts of their names.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -59,6 +60,7 @@ fn main() {
     let (no_traces, no_metrics) = (("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none"));
     let log = |name: &str| format!("file:{}", folder.path().join(name).display());
     let (best_effort, durable, with_default) = (log("best-effort"), log("durable"), log("durable-with-default"));
+    let (best_effort, durable, with_default) = (&*best_effort, &*durable, &*with_default);
     let unmeasured = ["--telemetry-metrics", "false"];
     let only = |more: &[&'static str]| [&unmeasured[..], more].concat();
     let durably = ["--decision-log-mode", "durable=30s", "--decision-log"];
@@ -67,15 +69,18 @@ fn main() {
         ("default: metrics", vec![], vec![]),
         ("traces 1 %", only(&[]), vec![to_collector, no_metrics]),
         ("metrics and traces 1 %", vec![], vec![to_collector]),
-        ("decision log, best-effort", [&only(&["--decision-log"])[..], &[&best_effort]].concat(), vec![]),
+        ("decision log, best-effort", [&only(&["--decision-log"])[..], &[best_effort]].concat(), vec![]),
         ("decision log, OTLP", only(&["--decision-log", "otlp"]), vec![to_collector, no_traces, no_metrics]),
-        ("decision log, durable", [&only(&durably)[..], &[&durable]].concat(), vec![]),
-        ("default and decision log, durable", [&durably[..], &[&with_default]].concat(), vec![]),
+        ("decision log, durable", [&only(&durably)[..], &[durable]].concat(), vec![]),
+        ("default and decision log, durable", [&durably[..], &[with_default]].concat(), vec![]),
         // Once more, to see how far two of the same are apart.
         ("off again", only(&[]), vec![]),
     ];
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |name: &str| name == "off" || chosen.is_empty() || chosen.iter().any(|part| name.contains(part));
     let servers: Vec<(&str, Server)> = cases
         .iter()
+        .filter(|(name, ..)| is_chosen(name))
         .map(|(name, flags, variables)| {
             let mut command = Command::new(&keyward);
             command.args(["serve", "--policies", "examples/quickstart", "--listen", "127.0.0.1:0"]);
@@ -110,10 +115,11 @@ fn main() {
             ],
         );
     }
-    let (_, measured) = &servers[1];
-    let before = measured.cpu_us();
-    (0..SCRAPES).for_each(|_| drop(measured.metrics()));
-    print("telemetry", "one scrape", &[("cpu_us", (measured.cpu_us() - before) / f64::from(SCRAPES))]);
+    if let Some((_, measured)) = servers.iter().find(|(name, _)| *name == "default: metrics") {
+        let before = measured.cpu_us();
+        (0..SCRAPES).for_each(|_| drop(measured.metrics()));
+        print("telemetry", "one scrape", &[("cpu_us", (measured.cpu_us() - before) / f64::from(SCRAPES))]);
+    }
 }
 
 /// The README's question as one gRPC frame.
@@ -154,7 +160,10 @@ impl Server {
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
-            pinned.env(name, value.unwrap_or_default());
+            match value {
+                Some(value) => pinned.env(name, value),
+                None => pinned.env_remove(name),
+            };
         }
         let mut process = pinned.stderr(Stdio::piped()).spawn().expect("taskset of util-linux");
         let mut lines = BufReader::new(process.stderr.take().expect("standard error")).lines();
