@@ -218,6 +218,9 @@ impl Loader {
             changed |= self.assembly.remove(name);
             self.faults.remove(name);
         }
+        // The folder was told that these are gone, and does not say so twice: whatever comes of
+        // the rest, the next answer is without them.
+        self.pending |= changed;
         let found = self.read_all(&look)?;
         let mut faults: BTreeMap<Arc<str>, Problem> = look.faults.into_iter().collect();
         let mut moved = false;

@@ -44,6 +44,44 @@ async fn without_file_descriptors_the_last_good_set_answers_and_the_next_comes_w
     watched.served.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_while_nothing_could_be_read_does_not_answer_afterwards() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let other = key_for("1").replace("1234abcd-12ab", "aaaaaaaa-12ab");
+    // Both changes are looked at together, and only what can be read needs a file descriptor.
+    let together = ["--settle", "500ms", "--poll-interval", "1h"];
+    for (document, state) in
+        [(&*other, v1::PolicySetState::Current), ("{", v1::PolicySetState::Refused)]
+    {
+        fs::write(at("a.json"), key_for("1")).expect("a file");
+        fs::write(at("b.json"), &other).expect("a file");
+        let mut watched = Watched::start(folder.path(), &together).await;
+        fs::write(at("b.json"), document).expect("a file");
+        let status = watched.reload().await;
+        assert_eq!((status.state(), status.contents.expect("contents").documents), (state, 2));
+        let mut client = watched.client().await;
+        let mut ask = async || {
+            let of_b = v1::AuthorizeRequest {
+                key_id: super::KEY.replace("1234abcd-12ab", "aaaaaaaa-12ab"),
+                ..super::question("1")
+            };
+            client.authorize(of_b).await.expect("an answer").into_inner().decision()
+        };
+        assert_eq!(ask().await, v1::Decision::Allowed);
+        limit(&watched, 3);
+        fs::remove_file(at("b.json")).expect("removed");
+        fs::write(at("a.json"), key_for("1")).expect("a file");
+        watched.until(|status| status.state() == v1::PolicySetState::Unreadable).await;
+        limit(&watched, 1024);
+        let status = watched.until(|status| status.staleness.is_none()).await;
+        assert_eq!(status.state(), v1::PolicySetState::Current, "{status:?}");
+        assert_eq!(status.revision, revision(&[&key_for("1")]));
+        assert_ne!(ask().await, v1::Decision::Allowed);
+        watched.served.stop();
+    }
+}
+
 /// The binary, run by a shell in a user namespace of its own, after `first`.
 fn namespaced(first: &str) -> Command {
     let mut command = Command::new("unshare");
