@@ -14,7 +14,7 @@ use crate::lint::view::{PolicyView, Report};
 
 /// Administrators of the account who are asked about one key. If none of them settles it, nothing
 /// is claimed: there are others.
-const MOST: usize = 32;
+const MOST: usize = 16;
 
 /// Finds policies that no one may change.
 pub(super) fn lockout(view: &PolicyView<'_>, report: &mut Report<'_>) {
