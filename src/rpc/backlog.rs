@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Context;
 
-/// Calls that were read and have not begun, at which no more are read; or as many as the thread has
-/// connections, so that looking at each of them costs little beside answering.
+/// Calls that were read and have not begun, at which no more are read; up to twice as many where the
+/// thread has more connections, so that looking at each of them costs little beside answering.
 const MOST: usize = 1024;
 
 thread_local! {
@@ -49,7 +49,7 @@ impl Backlog {
 
     fn is_full(&self) -> bool {
         let calls = self.0.calls.load(Ordering::Acquire);
-        let most = MOST.max(self.0.connections.load(Ordering::Relaxed));
+        let most = self.0.connections.load(Ordering::Relaxed).clamp(MOST, 2 * MOST);
         let full = if self.0.full.load(Ordering::Relaxed) { calls > 0 } else { calls >= most };
         self.0.full.store(full, Ordering::Relaxed);
         full
