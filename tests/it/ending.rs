@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keyward::wire::v1;
 use keyward::wire::v1::authorization_service_client::AuthorizationServiceClient;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -128,18 +129,19 @@ async fn however_many_ask_at_once_all_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conversations_are_bounded_and_health_is_told_all_the_same() {
     let served = Served::start(ANY, &["--limits-calls", "2", "--http-listen", ANY]);
-    let talking = channel(&served.address).await;
-    let mut client = AuthorizationServiceClient::new(talking.clone());
+    let mut client = AuthorizationServiceClient::new(channel(&served.address).await);
     let mut conversations = Vec::new();
     for _ in 0..2 * 16 {
-        let nothing_yet = tokio_stream::pending::<v1::AuthorizeStreamRequest>();
-        conversations.push(client.authorize_stream(nothing_yet).await.expect("a conversation"));
+        let (end, questions) = tokio::sync::mpsc::channel::<v1::AuthorizeStreamRequest>(1);
+        let answers = client.authorize_stream(ReceiverStream::new(questions)).await;
+        conversations.push((answers.expect("a conversation"), end));
     }
     let other = channel(&served.address).await;
     assert_eq!(code(&other).await, Code::ResourceExhausted);
     assert_eq!(served.metric("keyward_refused_total", "overloaded"), 1);
     assert_eq!(health(&other, READY).await.expect("an answer"), ServingStatus::Serving);
-    drop((conversations, client, talking));
+    // Nothing more is asked, and so they are over.
+    drop(conversations);
     while code(&other).await != Code::Ok {}
     served.stop();
 }
