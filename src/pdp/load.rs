@@ -1,5 +1,9 @@
 //! From a folder to a snapshot, again and again: what did not change is not read again.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,13 +57,26 @@ pub enum NotLoaded {
 
 /// The folder did not stay the same while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the folder keeps changing while it is read")]
+#[error("the folder of the policies changes faster than it can be read")]
 pub struct Restless;
+
+/// Whether changes that are found are taken over, or must settle first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// They are taken over; what changes meanwhile is read at once.
+    AtOnce,
+    /// They have settled: they are taken over, unless more is told meanwhile.
+    Settled,
+    /// They are news: they are taken over when the next look finds no more of them.
+    Unsettled,
+}
 
 impl From<Restless> for Problem {
     fn from(restless: Restless) -> Self {
-        Self::error("restless-folder", restless.to_string())
-            .help("write a new set beside the old one, and swap a link to it")
+        Self::error("restless-folder", restless.to_string()).help(
+            "keep files that are always being written elsewhere; write a new set beside the old \
+             one, and swap a link to it",
+        )
     }
 }
 
@@ -158,29 +175,57 @@ impl Loader {
         watch: &mut Watch,
         verify: Verify<'_>,
     ) -> Result<Option<Built>, NotLoaded> {
+        self.load_in(Haste::AtOnce, scope, watch, verify)
+    }
+
+    /// Like [`Loader::load`], where changes may have to settle first.
+    ///
+    /// # Errors
+    ///
+    /// There is no new snapshot, or not yet.
+    pub fn load_in(
+        &mut self,
+        haste: Haste,
+        scope: &Scope,
+        watch: &mut Watch,
+        verify: Verify<'_>,
+    ) -> Result<Option<Built>, NotLoaded> {
         self.pending |= *scope == Scope::Contents;
-        self.read(scope, watch)?;
-        if !std::mem::take(&mut self.pending) {
+        self.read(scope, haste, watch)?;
+        if !self.pending {
             return Ok(None);
         }
-        let made = self.make(verify);
+        let made = self.make(verify).inspect_err(|_| self.unsure = true)?;
+        self.pending = false;
         self.refused = made.as_ref().err().cloned();
         made.map(Some).map_err(NotLoaded::Refused)
     }
 
-    /// Compiles and verifies what was read.
-    fn make(&mut self, verify: Verify<'_>) -> Result<Built, Problems> {
+    /// Compiles and verifies what was read. Where a text that is wanted once more is another by
+    /// then, nothing is said of the set.
+    fn make(&mut self, verify: Verify<'_>) -> Result<Result<Built, Problems>, Restless> {
         let directory = &self.directory;
-        let mut built = self.assembly.assemble(&self.options, &|name| directory.text(name))?;
+        let made = self.assembly.assemble(&self.options, &|name| directory.text(name));
+        let mut built = match made {
+            Ok(built) => built,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let restless = Cell::new(false);
         let verified = verify(&built, &|| {
-            let documents = self.texts().into_documents();
-            documents.map(|document| document.ok_or(Restless.into())).collect()
+            let documents = self.texts().into_documents().map(|document| {
+                restless.set(restless.get() || document.is_none());
+                document.ok_or(Restless.into())
+            });
+            documents.collect()
         });
+        if restless.get() {
+            return Err(Restless);
+        }
         built.warnings.extend(verified);
-        match Problems::refusing(built.warnings.clone()) {
+        Ok(match Problems::refusing(built.warnings.clone()) {
             Some(problems) => Err(problems),
             None => Ok(built),
-        }
+        })
     }
 
     /// The documents as text once more.
@@ -190,7 +235,7 @@ impl Loader {
     }
 
     /// Reads what changed, all of one moment.
-    fn read(&mut self, scope: &Scope, watch: &mut Watch) -> Result<(), NotLoaded> {
+    fn read(&mut self, scope: &Scope, haste: Haste, watch: &mut Watch) -> Result<(), NotLoaded> {
         let mut scope =
             if self.unsure && *scope != Scope::Contents { &Scope::Stamps } else { scope };
         self.unsure = true;
@@ -200,12 +245,23 @@ impl Loader {
             let changed = self.take(look, whole)?;
             let told = watch.trouble().is_none();
             let moved = changed.is_none();
+            // Without news, only another look tells whether there is more to come.
+            let settles = match haste {
+                Haste::AtOnce => false,
+                Haste::Settled => !told || watch.is_loose(),
+                Haste::Unsettled => true,
+            };
+            if changed != Some(false) && settles {
+                return Err(Restless.into());
+            }
             let stays = || watch.is_quiet() && self.directory.is_unchanged(told);
             if !moved && (changed == Some(false) || stays()) {
                 self.unsure = false;
                 return Ok(());
             }
-            drop(watch.take());
+            if watch.take().loose && haste == Haste::Settled {
+                return Err(Restless.into());
+            }
             scope = &Scope::Stamps;
         }
         Err(Restless.into())

@@ -11,6 +11,7 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::RandomState;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ use self::walk::{Listing, Unlisted, walk};
 use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
 use crate::engine::problem::{Problem, Problems};
+
+/// Walks through a folder of which something is gone, before that is believed.
+const WALKS: usize = 10;
 
 /// The documents of a folder, as far as they are known.
 #[derive(Debug)]
@@ -137,9 +141,7 @@ impl Directory {
         {
             return Ok(look);
         }
-        let mut round = watch.begin();
-        let listing = walk(&self.root, &mut round).map_err(|error| self.unreadable(error))?;
-        round.end();
+        let listing = self.walk(watch).map_err(|error| self.unreadable(error))?;
         let known = |name: &str| self.known.get_key_value(name);
         let files = listing.files.keys().map(|name| ToRead {
             path: listing.path(name),
@@ -163,6 +165,23 @@ impl Directory {
         Ok(Look { files, gone, faults, sceptical: *scope == Scope::Contents })
     }
 
+    /// Walks through it. What a link leads to may be replaced on the way: then it is walked again.
+    fn walk(&self, watch: &mut Watch) -> Result<Listing, Unlisted> {
+        let mut tries = WALKS;
+        loop {
+            let mut round = watch.begin();
+            tries -= 1;
+            match walk(&self.root, &mut round) {
+                Ok(listing) => {
+                    round.end();
+                    return Ok(listing);
+                }
+                Err(Unlisted { gone: true, .. }) if tries > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Looks at some files alone, where the folder is plain enough for that.
     fn some(&mut self, paths: &[PathBuf]) -> Option<Look> {
         if self.listing.links {
@@ -176,6 +195,8 @@ impl Directory {
             let name = path.strip_prefix(&self.listing.root).ok()?.to_str()?;
             let known = self.known.get_key_value(name);
             match std::fs::symlink_metadata(path) {
+                // Another name of the same file is not told.
+                Ok(metadata) if metadata.nlink() > 1 => return None,
                 Ok(metadata) if metadata.is_file() => look.files.push(ToRead {
                     name: known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)),
                     path: path.clone(),
@@ -211,7 +232,7 @@ impl Directory {
                 (Found::Fault(fault(&file.name, code, &why)), Seen(None))
             }
             Err(NoContent::Surroundings(error)) => {
-                return Err(self.unreadable(Unlisted(error.to_string())));
+                return Err(self.unreadable(error.into()));
             }
         })
     }
@@ -242,7 +263,7 @@ impl Directory {
         }
     }
 
-    fn unreadable(&self, Unlisted(why): Unlisted) -> Unreadable {
+    fn unreadable(&self, Unlisted { why, .. }: Unlisted) -> Unreadable {
         Unreadable { folder: self.root.clone(), why }
     }
 }

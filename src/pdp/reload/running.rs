@@ -10,7 +10,7 @@ use super::{Follower, Policies};
 use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::Built;
 use crate::engine::term::time::Timestamp;
-use crate::pdp::load::NotLoaded;
+use crate::pdp::load::{Haste, NotLoaded};
 use crate::pdp::status::{Active, Origin, Refused, State, Status};
 use crate::pdp::wake::{Ask, instant};
 use crate::store::directory::Scope;
@@ -22,6 +22,9 @@ const LONGEST_SETTLE: u32 = 20;
 /// Of the time, what looking from time to time may take while every change is told: one part in
 /// this many.
 const LOOKING: u32 = 20;
+
+/// A folder that does not rest for so long is one that cannot be read.
+const RESTLESS: Duration = Duration::from_secs(2);
 
 /// What did not work is tried again after this time, and then after ever longer ones.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -37,6 +40,8 @@ pub(super) struct Running<'p> {
     standing: &'p Standing,
     /// What did not work is tried again: when, and after how long next time.
     retry: Option<(Instant, Duration)>,
+    /// Since when the folder does not rest, if it does not.
+    restless: Option<Instant>,
     /// What happened and is not yet looked at.
     news: News,
 }
@@ -61,19 +66,20 @@ impl<'p> Running<'p> {
             cost: Duration::ZERO,
             standing,
             retry: None,
+            restless: None,
             news: News { everything: true, swapped: true, ..News::default() },
         }
     }
 
     /// Follows it until it is over.
     pub(super) fn run(mut self) {
-        while let Some((scope, asks)) = self.next() {
+        while let Some((scope, haste, asks)) = self.next() {
             let begun = instant();
             self.standing.begin(begun);
-            let loaded = self.load(&scope);
+            let loaded = self.load(&scope, haste);
             self.looked = instant();
             self.cost = self.looked - begun;
-            self.tell(loaded);
+            self.tell(loaded, !asks.is_empty());
             let status = Arc::clone(&self.policies.status.borrow());
             for ask in asks {
                 // Whoever asked may have gone.
@@ -87,10 +93,11 @@ impl<'p> Running<'p> {
 
     /// Reads what changed. A panic ends neither this thread nor what the last good set answers: the
     /// set is refused, and everything is read anew when something changes.
-    fn load(&mut self, scope: &Scope) -> Result<Option<Built>, NotLoaded> {
+    fn load(&mut self, scope: &Scope, haste: Haste) -> Result<Option<Built>, NotLoaded> {
         let Follower { loader, watch, verify, .. } = &mut self.follower;
         // What was half done is thrown away below.
-        let loaded = catch_unwind(AssertUnwindSafe(|| loader.load(scope, watch, &**verify)));
+        let loaded =
+            catch_unwind(AssertUnwindSafe(|| loader.load_in(haste, scope, watch, &**verify)));
         loaded.unwrap_or_else(|panic| {
             *loader = loader.renewed();
             let problems = Problems::from(defect(&*panic));
@@ -99,7 +106,7 @@ impl<'p> Running<'p> {
     }
 
     /// Waits until there is something to do: what, and who waits for it. `None` when it is over.
-    fn next(&mut self) -> Option<(Scope, Vec<Ask>)> {
+    fn next(&mut self) -> Option<(Scope, Haste, Vec<Ask>)> {
         let settle = self.follower.following.settle;
         let mut last: Option<Instant> = None;
         let mut first: Option<Instant> = None;
@@ -114,13 +121,14 @@ impl<'p> Running<'p> {
             let quiet = last.zip(first).map(|(last, first)| {
                 (last + settle).min(first + settle.saturating_mul(LONGEST_SETTLE))
             });
-            if self.news.swapped && !self.news.loose || quiet.is_some_and(|at| at <= now) {
-                return Some((Scope::after(std::mem::take(&mut self.news)), Vec::new()));
+            if self.news.swapped || quiet.is_some_and(|at| at <= now) {
+                let haste = if self.news.swapped { Haste::AtOnce } else { Haste::Settled };
+                return Some((Scope::after(std::mem::take(&mut self.news)), haste, Vec::new()));
             }
             let look = self.next_look();
             if look <= now && quiet.is_none() {
                 self.news = News::default();
-                return Some((Scope::Stamps, Vec::new()));
+                return Some((Scope::Stamps, Haste::Unsettled, Vec::new()));
             }
             let mut until = quiet.unwrap_or(look);
             let good = self.policies.status.borrow().is_current();
@@ -139,7 +147,7 @@ impl<'p> Running<'p> {
             if !asked.asks.is_empty() {
                 self.news = News::default();
                 drop(self.follower.watch.take());
-                return Some((Scope::Contents, asked.asks));
+                return Some((Scope::Contents, Haste::AtOnce, asked.asks));
             }
         }
     }
@@ -153,7 +161,8 @@ impl<'p> Running<'p> {
         self.retry.map_or(regular, |(at, _)| at.min(regular))
     }
 
-    fn tell(&mut self, loaded: Result<Option<Built>, NotLoaded>) {
+    /// Tells what came of a look; somebody may have `asked` for it.
+    fn tell(&mut self, loaded: Result<Option<Built>, NotLoaded>, asked: bool) {
         let now = (self.follower.clock)();
         let standing = self.standing;
         let mut times = standing.lock();
@@ -171,9 +180,10 @@ impl<'p> Running<'p> {
             }
         }
         status.watch_trouble = trouble.map(str::to_owned);
-        let readable = !matches!(loaded, Err(NotLoaded::Unreadable(_)));
+        let readable = matches!(loaded, Ok(_) | Err(NotLoaded::Refused(_)));
         let whole = loaded.is_ok();
         if readable {
+            self.restless = None;
             (times.readable, times.before) = (self.looked, Duration::ZERO);
         }
         match loaded {
@@ -202,22 +212,22 @@ impl<'p> Running<'p> {
                 refuse(problems, &mut status, now);
             }
             Err(NotLoaded::Restless(restless)) => {
-                // It is readable, and nothing is known against it: it is tried until it is quiet.
-                self.try_again();
-                tracing::warn!("{restless}: trying again");
+                status.checked = before.checked;
+                let since = *self.restless.get_or_insert(self.looked);
+                let settle = self.follower.following.settle;
+                let patience = RESTLESS.max(settle.saturating_mul(LONGEST_SETTLE));
+                if asked || self.looked.saturating_duration_since(since) >= patience {
+                    self.try_again();
+                    unreadable(restless.into(), &mut status, now);
+                } else {
+                    // It is looked at again when it may have settled.
+                    self.retry = Some((self.looked + settle, FIRST_RETRY));
+                }
             }
             Err(NotLoaded::Unreadable(error)) => {
                 self.try_again();
                 status.checked = before.checked;
-                if !matches!(before.state, State::Unreadable { .. }) {
-                    status.counts.unreadable += 1;
-                    tracing::error!(
-                        revision = &*status.active.revision,
-                        "{error}; the last good policies answer"
-                    );
-                    let problem = Arc::new(Problem::from(error));
-                    status.state = State::Unreadable { since: now, problem };
-                }
+                unreadable(error.into(), &mut status, now);
             }
         }
         if whole && status.is_current() {
@@ -283,6 +293,17 @@ fn refuse(problems: Problems, status: &mut Status, now: Timestamp) {
         tracing::error!("{problem}");
     }
     status.state = State::Refused(Arc::new(Refused { at: now, problems }));
+}
+
+/// The last good set answers; why the source cannot be read is told once.
+fn unreadable(problem: Problem, status: &mut Status, now: Timestamp) {
+    if matches!(status.state, State::Unreadable { .. }) {
+        return;
+    }
+    status.counts.unreadable += 1;
+    let (revision, why) = (&*status.active.revision, &problem.message);
+    tracing::error!(revision, "{why}; the last good policies answer");
+    status.state = State::Unreadable { since: now, problem: Arc::new(problem) };
 }
 
 /// What the copy of the last good set is dated by.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::engine::term::time::Timestamp;
 use crate::pdp::live::Live;
 use crate::pdp::load::{Documents, Loader};
 use crate::pdp::reload::standing::Standing;
-use crate::pdp::reload::{Follower, Following, Policies};
+use crate::pdp::reload::{BoxedVerify, Follower, Following, Policies};
 use crate::pdp::status::{Active, MaxStaleness, Origin, State, Status, WhenStale};
 use crate::pdp::wake::instant;
 use crate::store::directory::Scope;
@@ -37,6 +37,20 @@ fn held(
     after: Duration,
     hold: impl Fn() + Send + 'static,
 ) -> (Arc<Policies>, Arc<Live>) {
+    let verify = move |_: &Built, _: Documents<'_>| {
+        hold();
+        Vec::new()
+    };
+    verified(folder, after, Box::new(verify), || ())
+}
+
+/// Follows a folder; `then` is called when its set was read, right before it is followed.
+fn verified(
+    folder: &Path,
+    after: Duration,
+    verify: BoxedVerify,
+    then: impl FnOnce(),
+) -> (Arc<Policies>, Arc<Live>) {
     let mut loader = Loader::new(folder, Options::default());
     let mut watch = Watch::off();
     let good = |_: &Built, _: Documents<'_>| Vec::new();
@@ -49,10 +63,7 @@ fn held(
         loader,
         watch,
         live: Arc::clone(&live),
-        verify: Box::new(move |_, _| {
-            hold();
-            Vec::new()
-        }),
+        verify,
         clock: Arc::new(move || Timestamp::new(ticks.fetch_add(1, Ordering::Relaxed), 0)),
         following: Following {
             settle: Duration::ZERO,
@@ -62,6 +73,7 @@ fn held(
         keeper: None,
         unread: None,
     };
+    then();
     policies.follow(follower).unwrap();
     (policies, live)
 }
@@ -156,5 +168,66 @@ async fn reading_that_does_not_end_is_said_to_be_held_up_until_it_ends() {
     standing.end();
     watching.join().unwrap();
     assert_eq!(status.borrow().counts.unreadable, 1);
+    policies.stop();
+}
+
+#[tokio::test]
+async fn a_folder_that_never_rests_cannot_be_read_and_what_answers_is_not_called_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    let text = |n: u64| KEY.replace("1234abcd", &format!("{n:08}"));
+    fs::write(&file, text(0)).unwrap();
+    let (rests, changes) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(2));
+    let verify: BoxedVerify = Box::new({
+        let (rests, file) = (Arc::clone(&rests), file.clone());
+        move |_, texts| {
+            if !rests.load(Ordering::Relaxed) {
+                fs::write(&file, text(changes.fetch_add(1, Ordering::Relaxed))).unwrap();
+            }
+            texts().err().into_iter().collect()
+        }
+    });
+    let change = || fs::write(&file, text(1)).unwrap();
+    let (policies, live) = verified(folder.path(), Duration::from_millis(1), verify, change);
+    let before = Arc::clone(&live.snapshot().revision);
+    let mut status = policies.status();
+    // Nobody asks for a reload.
+    let too_old = |status: &Arc<Status>| !status.is_current() && status.stale.is_some();
+    let told = status.wait_for(too_old).await.unwrap().clone();
+    let check = |status: &Status| {
+        let State::Unreadable { problem, .. } = &status.state else { panic!("{status:?}") };
+        assert_eq!(problem.code, "restless-folder");
+        assert!(problem.help.contains("swap a link"), "{problem}");
+        assert_eq!((status.counts.unreadable, status.counts.applied), (1, 0));
+        assert_eq!(status.confirmed, Timestamp::new(0, 0));
+        assert_eq!(status.active.revision, before);
+    };
+    check(&told);
+    assert!(live.is_withheld(), "what may be outdated is not answered");
+    check(&policies.reload().await.unwrap());
+    rests.store(true, Ordering::Relaxed);
+    let rested = status.wait_for(|status| status.is_current()).await.unwrap().clone();
+    assert_eq!((rested.counts.applied, rested.counts.refused), (1, 0), "{rested:?}");
+    assert_ne!(rested.active.revision, before);
+    drop(status.wait_for(|status| status.stale.is_none()).await.unwrap());
+    assert!(!live.is_withheld());
+    policies.stop();
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_reload_of_a_folder_that_does_not_rest_hears_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    fs::write(&file, KEY).unwrap();
+    let changes = AtomicU64::new(0);
+    let verify: BoxedVerify = Box::new(move |_, texts| {
+        let id = format!("{:08}", changes.fetch_add(1, Ordering::Relaxed));
+        fs::write(&file, KEY.replace("1234abcd", &id)).unwrap();
+        texts().err().into_iter().collect()
+    });
+    let (policies, _) = verified(folder.path(), Duration::from_secs(3600), verify, || ());
+    let status = policies.reload().await.unwrap();
+    let State::Unreadable { problem, .. } = &status.state else { panic!("{status:?}") };
+    assert_eq!((problem.code, status.stale), ("restless-folder", None));
     policies.stop();
 }

@@ -1,6 +1,7 @@
 //! What is in a folder and below: by name, without opening a file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -73,16 +74,25 @@ impl Listing {
 
 /// The folder itself cannot be looked into, or the machine is not able to just now.
 #[derive(Debug)]
-pub(super) struct Unlisted(pub(super) String);
+pub(super) struct Unlisted {
+    pub(super) why: String,
+    /// Whether something was gone: if it was just replaced, the next walk finds what came.
+    pub(super) gone: bool,
+}
+
+impl From<io::Error> for Unlisted {
+    fn from(error: io::Error) -> Self {
+        Self { why: error.to_string(), gone: error.kind() == io::ErrorKind::NotFound }
+    }
+}
 
 /// Lists every `*.json` file in a folder and below. Names that start with `.` are not documents;
 /// links are followed, unless they lead out of the folder. A file that is reached twice counts once.
 pub(super) fn walk(root: &Path, scout: &mut dyn Scout) -> Result<Listing, Unlisted> {
-    let unlisted = |error: io::Error| Unlisted(error.to_string());
-    let real = resolve(root, &mut |link| scout.entry(link)).map_err(unlisted)?;
+    let real = resolve(root, &mut |link| scout.entry(link))?;
     scout.entry(&real);
-    if !fs::metadata(&real).map_err(unlisted)?.is_dir() {
-        return Err(Unlisted("is not a folder".to_owned()));
+    if !fs::metadata(&real)?.is_dir() {
+        return Err(Unlisted { why: "is not a folder".to_owned(), gone: false });
     }
     let listing = Listing { root: real.clone(), ..Listing::default() };
     let mut walker = Walker { listing, scout, unlisted: None, found: Vec::new() };
@@ -136,7 +146,7 @@ impl Walker<'_> {
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) if name.is_empty() || is_surroundings(&error) => {
-                self.unlisted.get_or_insert(Unlisted(error.to_string()));
+                self.unlisted.get_or_insert(error.into());
                 return;
             }
             Err(error) => return self.fault(name, "unreadable-folder", error.to_string()),
@@ -145,14 +155,18 @@ impl Walker<'_> {
         let swapped = self.swapped(&entries, path, name, depth);
         for entry in entries {
             let file_name = entry.file_name();
+            if is_hidden(&file_name) {
+                continue;
+            }
             let Some(file_name) = file_name.to_str() else {
+                if !is_json(&file_name) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                    continue;
+                }
                 let shown = format!("{name}{}", file_name.to_string_lossy());
                 self.fault(&shown, "unreadable-file", "its name is not UTF-8".to_owned());
                 continue;
             };
-            if !file_name.starts_with('.') {
-                self.entry(&entry, path, &format!("{name}{file_name}"), swapped, depth);
-            }
+            self.entry(&entry, path, &format!("{name}{file_name}"), swapped, depth);
         }
     }
 
@@ -192,7 +206,7 @@ impl Walker<'_> {
         let (kind, real) = match found {
             Ok(found) => found,
             Err(error) if is_surroundings(&error) => {
-                self.unlisted.get_or_insert(Unlisted(error.to_string()));
+                self.unlisted.get_or_insert(error.into());
                 return;
             }
             Err(error) => return self.fault(name, "broken-link", error.to_string()),
@@ -209,6 +223,11 @@ impl Walker<'_> {
         }
         match as_folder {
             Some(folder) => self.folder(&real, folder, depth + 1),
+            None if kind.is_file() => {
+                // It may lie where nothing else matters.
+                self.scout.entry(&real);
+                self.real(&real, name, kind, Some(real.clone()), depth);
+            }
             None => self.real(&real, name, kind, Some(real.clone()), depth),
         }
     }
@@ -245,6 +264,61 @@ impl Walker<'_> {
 }
 
 /// Whether a name is that of a document.
-pub(super) fn is_json(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "json")
+pub(super) fn is_json(name: impl AsRef<Path>) -> bool {
+    name.as_ref().extension().is_some_and(|extension| extension == "json")
+}
+
+/// Whether a name is hidden: it is no document's, nor that of a folder with documents.
+pub(super) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    use super::{Nobody, Scout, walk};
+
+    /// Swaps a link, and removes what it led to, right before that is listed.
+    struct Swapping {
+        link: PathBuf,
+        to: PathBuf,
+    }
+
+    impl Scout for Swapping {
+        fn folder(&mut self, real: &Path) {
+            if fs::read_link(&self.link).is_ok_and(|target| target != self.to && target == real) {
+                fs::remove_file(&self.link).unwrap();
+                symlink(&self.to, &self.link).unwrap();
+                fs::remove_dir_all(real).unwrap();
+            }
+        }
+
+        fn entry(&mut self, _: &Path) {}
+    }
+
+    #[test]
+    fn what_a_link_led_to_may_be_gone_and_is_found_by_the_next_walk() {
+        let above = tempfile::tempdir().unwrap();
+        let above = fs::canonicalize(above.path()).unwrap();
+        let volume = above.join("volume");
+        fs::create_dir(&volume).unwrap();
+        for (root, link, at) in [("link", "link", "."), ("volume", "volume/..data", "volume")] {
+            let folders = ["..1", "..2"].map(|name| above.join(at).join(name));
+            for folder in &folders {
+                fs::create_dir(folder).unwrap();
+                fs::write(folder.join("a.json"), "{}").unwrap();
+            }
+            let [before, to] = folders.map(|folder| fs::canonicalize(folder).unwrap());
+            let (root, link) = (above.join(root), above.join(link));
+            symlink(&before, &link).unwrap();
+            let gone = walk(&root, &mut Swapping { link, to }).unwrap_err();
+            assert!(gone.gone, "{gone:?}");
+            assert!(walk(&root, &mut Nobody).unwrap().files.contains_key("a.json"));
+        }
+        let gone = walk(&above.join("nothing"), &mut Nobody).unwrap_err();
+        assert!(gone.gone, "{gone:?}");
+    }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, RemoveKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::walk::{Scout, is_json};
+use super::walk::{Scout, is_hidden, is_json};
 
 /// Changed files that are told one by one; more of them are told as one.
 const MOST_PATHS: usize = 1024;
@@ -130,6 +130,12 @@ impl Watch {
         lock(&self.shared).news.is_none()
     }
 
+    /// Whether something loose changed since it was last taken: more may follow.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        lock(&self.shared).news.loose
+    }
+
     /// Begins a walk: what it shows is watched before it is looked at.
     pub(super) fn begin(&mut self) -> Round<'_> {
         if self.watcher.is_some() {
@@ -172,7 +178,7 @@ impl Scout for Round<'_> {
     fn entry(&mut self, path: &Path) {
         if self.entries.insert(path.to_owned()) {
             lock(&self.watch.shared).entries.insert(path.to_owned());
-            if let Some(folder) = path.parent() {
+            if let Some(folder) = path.parent().filter(|folder| !self.folders.contains(*folder)) {
                 self.watch.cover(folder, false);
             }
         }
@@ -190,7 +196,9 @@ impl Round<'_> {
             watch.watched.iter().filter(|folder| !matters(folder)).cloned().collect();
         for folder in left {
             watch.watched.remove(&folder);
-            if let Some(watcher) = &mut watch.watcher {
+            if let Some(watcher) = &mut watch.watcher
+                && folder.exists()
+            {
                 // The operating system forgets folders that are gone by itself.
                 let _ = watcher.unwatch(&folder);
             }
@@ -228,8 +236,10 @@ impl Shared {
 
     fn path(&mut self, path: &Path, kind: &EventKind) -> bool {
         if self.entries.contains(path) {
-            // Loose files that are links are changed one by one.
-            let loose = path.to_str().is_none_or(is_json);
+            // Loose files that are links are changed one by one, and so is what they lead to.
+            let written =
+                matches!(kind, EventKind::Modify(ModifyKind::Data(_)) | EventKind::Access(_));
+            let loose = written || is_json(path);
             self.news.add(News { everything: true, swapped: !loose, loose, ..News::default() });
             return true;
         }
@@ -238,11 +248,11 @@ impl Shared {
             return true;
         }
         let inside = path.parent().is_some_and(|folder| self.folders.contains(folder));
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !inside || name.starts_with('.') {
+        let name = path.file_name().unwrap_or_default();
+        if !inside || is_hidden(name) {
             return false;
         }
-        if is_json(name) {
+        if is_json(path) {
             self.news.path(path);
             return true;
         }

@@ -168,3 +168,48 @@ async fn a_swapped_link_to_the_folder_itself_applies_at_once() {
     }
     watched.served.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_applies_at_once_where_what_was_swapped_away_is_removed() {
+    // Neither settling nor looking from time to time would end within the test.
+    let never = ["--settle", "1h", "--poll-interval", "1h"];
+    let tenants = ["43", "42", "43", "42", "43"];
+    // As git-sync does it: each set in a folder of its own, beside a link to one of them.
+    let above = tempfile::tempdir().expect("a folder");
+    let link = above.path().join("current");
+    let check_out = |tenant: &str, round: usize| {
+        let folder = above.path().join(format!("worktree-{round}"));
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("key.json"), key_for(tenant)).expect("a file");
+        let before = fs::read_link(&link).ok();
+        symlink(&folder, above.path().join("next")).expect("a link");
+        fs::rename(above.path().join("next"), &link).expect("the swap");
+        if let Some(before) = before {
+            fs::remove_dir_all(before).expect("the old folder");
+        }
+    };
+    check_out("42", 0);
+    let mut watched = Watched::start(&link, &never).await;
+    for (round, tenant) in tenants.into_iter().enumerate() {
+        check_out(tenant, round + 1);
+        let wanted = revision(&[&key_for(tenant)]);
+        watched.until(|status| status.revision == wanted).await;
+        assert_eq!(watched.decision(tenant).await, v1::Decision::Allowed);
+    }
+    let counts = watched.status().await.counts.expect("counts");
+    assert_eq!((counts.refused, counts.unreadable), (0, 0));
+    watched.served.stop();
+    // As the kubelet does it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut volume = Volume::new(folder.path());
+    let set = |tenant: &str| BTreeMap::from([("key.json", key_for(tenant))]);
+    volume.write(&set("42"));
+    let mut watched = Watched::start(folder.path(), &never).await;
+    for tenant in tenants {
+        volume.write(&set(tenant));
+        let wanted = revision(&[&key_for(tenant)]);
+        watched.until(|status| status.revision == wanted).await;
+        assert_eq!(watched.decision(tenant).await, v1::Decision::Allowed);
+    }
+    watched.served.stop();
+}

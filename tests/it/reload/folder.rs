@@ -1,12 +1,16 @@
 //! Loose files: edited, renamed, broken, mended; folders that come and go.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use keyward::wire::v1;
+use serde_json::json;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use super::{Watched, health, key_for, revision};
+use super::{ALICE, KEY, Watched, health, key_for, revision};
 
 const QUICK: [&str; 2] = ["--settle", "20ms"];
 
@@ -129,5 +133,78 @@ async fn whoever_asks_for_a_reload_waits_for_its_outcome() {
     assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill").success());
     let wanted = revision(&[&key_for("3")]);
     watched.until(|status| status.revision == wanted).await;
+    watched.served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_whose_assertions_fail_is_refused_and_the_one_before_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let holds = json!({"Assertions": [{"name": "alice decrypts for 42", "principal": ALICE,
+        "action": "kms:Decrypt", "key": KEY, "encryption_context": {"tenant": "42"},
+        "expect": {"decision": "allowed"}}]})
+    .to_string();
+    fs::write(at("a.json"), key_for("42")).expect("a file");
+    fs::write(at("b.json"), &holds).expect("a file");
+    let mut watched = Watched::start(folder.path(), &QUICK).await;
+    assert_eq!(watched.status().await.contents.expect("contents").assertions, 1);
+    fs::write(at("a.json"), key_for("43")).expect("a file");
+    let told = watched.until(|status| status.state() == v1::PolicySetState::Refused).await;
+    // It is refused however often it is read.
+    for status in [told, watched.reload().await] {
+        assert_eq!(status.state(), v1::PolicySetState::Refused);
+        assert_eq!(status.revision, revision(&[&key_for("42"), &holds]));
+        let refused = status.refused.expect("what is wrong");
+        let [problem] = refused.problems.as_slice() else { panic!("{refused:?}") };
+        assert_eq!((&*problem.document, &*problem.code), ("b.json", "assertion-failed"));
+        assert_eq!(watched.decision("42").await, v1::Decision::Allowed);
+        assert_eq!(watched.decision("43").await, v1::Decision::ImplicitDeny);
+    }
+    while health(&watched.admin, "keyward.policy").await != ServingStatus::NotServing {}
+    let holds = holds.replace("42", "43");
+    fs::write(at("b.json"), &holds).expect("a file");
+    let wanted = revision(&[&key_for("43"), &holds]);
+    let status = watched.until(|status| status.revision == wanted).await;
+    assert_eq!(status.state(), v1::PolicySetState::Current);
+    assert_eq!(watched.decision("43").await, v1::Decision::Allowed);
+    while health(&watched.admin, "keyward.policy").await != ServingStatus::Serving {}
+    watched.served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_under_another_name_is_read_and_other_names_do_not_matter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let raw = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+    for name in [&b".x\xff.swp"[..], b".x\xff.json", b"x\xff.txt"] {
+        fs::write(raw(name), "{").expect("a file");
+    }
+    // Looking from time to time would not end within the test.
+    let never = ["--settle", "20ms", "--poll-interval", "1h"];
+    fs::write(at("a.json"), key_for("1")).expect("a file");
+    fs::hard_link(at("a.json"), at("b.json")).expect("another name");
+    let mut watched = Watched::start(folder.path(), &never).await;
+    fs::write(at("b.json"), key_for("2")).expect("a file");
+    let wanted = revision(&[&key_for("2"), &key_for("2")]);
+    watched.until(|status| status.revision == wanted).await;
+    fs::remove_file(at("b.json")).expect("away");
+    fs::create_dir(at(".hidden")).expect("a folder");
+    fs::write(at(".hidden/c.json"), other()).expect("a file");
+    symlink(".hidden/c.json", at("c.json")).expect("a link");
+    let wanted = revision(&[&key_for("2"), &other()]);
+    watched.until(|status| status.revision == wanted).await;
+    let changed = other().replace("other", "another");
+    fs::write(at(".hidden/c.json"), &changed).expect("a file");
+    let wanted = revision(&[&key_for("2"), &changed]);
+    let status = watched.until(|status| status.revision == wanted).await;
+    assert_eq!(status.counts.expect("counts").refused, 0, "{status:?}");
+    // What is called a document must be one.
+    fs::write(raw(b"x\xff.json"), &changed).expect("a file");
+    let status = watched.until(|status| status.state() == v1::PolicySetState::Refused).await;
+    let refused = status.refused.expect("what is wrong");
+    let [problem] = refused.problems.as_slice() else { panic!("{refused:?}") };
+    assert_eq!(problem.code, "unreadable-file");
+    fs::remove_file(raw(b"x\xff.json")).expect("away");
+    watched.until(|status| status.state() == v1::PolicySetState::Current).await;
     watched.served.stop();
 }
