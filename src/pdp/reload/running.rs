@@ -157,8 +157,8 @@ impl<'p> Running<'p> {
         let poll = self.follower.following.poll;
         let told = self.follower.watch.trouble().is_none();
         let pause = if told { poll.max(self.cost.saturating_mul(LOOKING)) } else { poll };
-        let regular = self.looked + pause;
-        self.retry.map_or(regular, |(at, _)| at.min(regular))
+        // What may not have settled is not looked at before it may have.
+        self.retry.map_or(self.looked + pause, |(at, _)| at)
     }
 
     /// Tells what came of a look; somebody may have `asked` for it.
@@ -217,7 +217,7 @@ impl<'p> Running<'p> {
                 let settle = self.follower.following.settle;
                 let patience = RESTLESS.max(settle.saturating_mul(LONGEST_SETTLE));
                 if asked || self.looked.saturating_duration_since(since) >= patience {
-                    self.try_again();
+                    self.try_again(settle);
                     unreadable(restless.into(), &mut status, now);
                 } else {
                     // It is looked at again when it may have settled.
@@ -225,7 +225,7 @@ impl<'p> Running<'p> {
                 }
             }
             Err(NotLoaded::Unreadable(error)) => {
-                self.try_again();
+                self.try_again(Duration::ZERO);
                 status.checked = before.checked;
                 unreadable(error.into(), &mut status, now);
             }
@@ -257,10 +257,11 @@ impl<'p> Running<'p> {
         status.state = State::Current;
     }
 
-    fn try_again(&mut self) {
+    /// Has what did not work tried again, after ever longer times, but not before `least` is over.
+    fn try_again(&mut self, least: Duration) {
         let longest = self.follower.following.poll.max(FIRST_RETRY);
         let pause = self.retry.map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(longest));
-        self.retry = Some((self.looked + pause, pause));
+        self.retry = Some((self.looked + pause.max(least), pause));
     }
 }
 
