@@ -241,8 +241,7 @@ impl Loader {
         self.unsure = true;
         for _ in 0..TRIES {
             let look = self.directory.look(scope, watch)?;
-            let whole = !matches!(scope, Scope::Paths(_));
-            let changed = self.take(look, whole)?;
+            let changed = self.take(look)?;
             let told = watch.trouble().is_none();
             let moved = changed.is_none();
             // Without news, only another look tells whether there is more to come.
@@ -268,7 +267,7 @@ impl Loader {
     }
 
     /// Takes over what a look found: whether something changed; `None` if that cannot be told.
-    fn take(&mut self, look: Look, whole: bool) -> Result<Option<bool>, NotLoaded> {
+    fn take(&mut self, look: Look) -> Result<Option<bool>, NotLoaded> {
         let mut changed = false;
         for name in &look.gone {
             changed |= self.assembly.remove(name);
@@ -299,7 +298,7 @@ impl Loader {
         }
         self.directory.remember(all_seen);
         self.assembly.extend(pieces);
-        if whole {
+        if look.whole {
             let mended = |name: &&Arc<str>| !faults.contains_key(*name);
             for name in self.faults.keys().filter(mended) {
                 changed |= self.assembly.remove(name);

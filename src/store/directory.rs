@@ -66,6 +66,8 @@ pub struct Look {
     pub gone: Vec<Arc<str>>,
     /// What cannot be a document.
     pub faults: Vec<(Arc<str>, Problem)>,
+    /// Whether the whole folder was looked at: what was wrong and is not among these is so no more.
+    pub whole: bool,
     sceptical: bool,
 }
 
@@ -162,7 +164,7 @@ impl Directory {
         self.faulty.clear();
         let kept = if listing.links { listing } else { listing.without_files() };
         self.listing = kept;
-        Ok(Look { files, gone, faults, sceptical: *scope == Scope::Contents })
+        Ok(Look { files, gone, faults, whole: true, sceptical: *scope == Scope::Contents })
     }
 
     /// Walks through it. What a link leads to may be replaced on the way: then it is walked again.
@@ -187,8 +189,8 @@ impl Directory {
         if self.listing.links {
             return None;
         }
-        let mut look =
-            Look { files: Vec::new(), gone: Vec::new(), faults: Vec::new(), sceptical: false };
+        let (files, gone, faults) = (Vec::new(), Vec::new(), Vec::new());
+        let mut look = Look { files, gone, faults, whole: false, sceptical: false };
         for path in paths {
             let known_folder = |folder| self.listing.folders.contains(folder);
             path.parent().filter(|folder| known_folder(*folder))?;
