@@ -154,7 +154,7 @@ impl Followed {
             watch,
             live: Arc::clone(&live),
             verify: Box::new(good),
-            clock: Box::new(now),
+            clock: Arc::new(now),
             following,
             keeper: None,
             unread: None,
