@@ -94,6 +94,8 @@ pub(super) fn walk(root: &Path, scout: &mut dyn Scout) -> Result<Listing, Unlist
     if !fs::metadata(&real)?.is_dir() {
         return Err(Unlisted { why: "is not a folder".to_owned(), gone: false });
     }
+    // Whoever may list a folder but not look at what is in it would find every file unreadable.
+    fs::metadata(real.join("."))?;
     let listing = Listing { root: real.clone(), ..Listing::default() };
     let mut walker = Walker { listing, scout, unlisted: None, found: Vec::new() };
     walker.folder(&real, "", 0);

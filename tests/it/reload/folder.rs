@@ -10,7 +10,7 @@ use keyward::wire::v1;
 use serde_json::json;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use super::{ALICE, KEY, Watched, health, key_for, revision};
+use super::{ALICE, KEY, Watched, health, key_for, question, revision};
 
 const QUICK: [&str; 2] = ["--settle", "20ms"];
 
@@ -206,5 +206,39 @@ async fn what_is_told_under_another_name_is_read_and_other_names_do_not_matter()
     assert_eq!(problem.code, "unreadable-file");
     fs::remove_file(raw(b"x\xff.json")).expect("away");
     watched.until(|status| status.state() == v1::PolicySetState::Current).await;
+    watched.served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_policies_stay_compiled_while_the_set_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.json"), key_for("1")).expect("a file");
+    let more = ["--settle", "20ms", "--http-listen", "127.0.0.1:0"];
+    let mut watched = Watched::start(folder.path(), &more).await;
+    let limited = |tenant: &str| {
+        let mut question = question(tenant);
+        question.principal.as_mut().expect("a principal").session_policies = vec![
+            json!({"Version": "2012-10-17",
+                "Statement": {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}})
+            .to_string(),
+        ];
+        question
+    };
+    let mut client = watched.client().await;
+    for tenant in ["1", "2", "3"] {
+        fs::write(folder.path().join("a.json"), key_for(tenant)).expect("a file");
+        let wanted = revision(&[&key_for(tenant)]);
+        watched.until(|status| status.revision == wanted).await;
+        let answer = client.authorize(limited(tenant)).await.expect("an answer").into_inner();
+        assert_eq!(answer.decision(), v1::Decision::Allowed);
+    }
+    let http = watched.served.http.clone().expect("an address");
+    let read = Command::new("curl").args(["-s", &format!("http://{http}/metrics")]).output();
+    let metrics = String::from_utf8(read.expect("curl").stdout).expect("UTF-8");
+    for counted in
+        ["misses_total{cache=\"session_policies\"} 1", "hits_total{cache=\"session_policies\"} 2"]
+    {
+        assert!(metrics.contains(&format!("keyward_cache_{counted}\n")), "{metrics}");
+    }
     watched.served.stop();
 }

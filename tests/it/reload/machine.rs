@@ -143,15 +143,17 @@ async fn what_may_not_be_read_leaves_the_last_good_set_until_it_may() {
     allow(&file, 0o600);
     let wanted = revision(&[&key_for("2"), &other("1")]);
     watched.until(|status| status.revision == wanted).await;
-    // The folder: nothing is known of it then.
-    allow(&folder, 0o000);
-    watched.until(|status| status.state() == v1::PolicySetState::Unreadable).await;
-    assert_eq!(watched.decision("2").await, v1::Decision::Allowed);
-    allow(&folder, 0o700);
-    fs::write(folder.join("a.json"), key_for("3")).expect("a file");
-    let wanted = revision(&[&key_for("3"), &other("1")]);
-    let status = watched.until(|status| status.revision == wanted).await;
-    assert_eq!(status.state(), v1::PolicySetState::Current);
+    // The folder: nothing is known of it then, or nothing but the names in it.
+    for (mode, before, after) in [(0o000, "2", "3"), (0o600, "3", "4")] {
+        allow(&folder, mode);
+        watched.until(|status| status.state() == v1::PolicySetState::Unreadable).await;
+        assert_eq!(watched.decision(before).await, v1::Decision::Allowed);
+        allow(&folder, 0o700);
+        fs::write(folder.join("a.json"), key_for(after)).expect("a file");
+        let wanted = revision(&[&key_for(after), &other("1")]);
+        let status = watched.until(|status| status.revision == wanted).await;
+        assert_eq!(status.state(), v1::PolicySetState::Current);
+    }
     watched.served.stop();
 }
 
