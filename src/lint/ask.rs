@@ -57,10 +57,10 @@ impl Probe {
             | PrincipalPattern::Service(arn) => (arn.to_string(), None),
             PrincipalPattern::Role(role) => {
                 let arn = Arn::parse(role)?;
-                let name = arn.resource.rsplit('/').next()?;
+                let name = arn.resource().rsplit('/').next()?;
                 let session = format!(
                     "arn:{}:sts::{}:assumed-role/{name}/{SESSION}",
-                    arn.partition, arn.account
+                    arn.partition(), arn.account()
                 );
                 (session, Some(role.to_string()))
             }
@@ -102,8 +102,8 @@ impl Probe {
             return false;
         };
         Arn::parse(session).is_some_and(|session| {
-            session.account == role.account
-                && session.resource.split('/').nth(1) == role.resource.rsplit('/').next()
+            session.account() == role.account()
+                && session.resource().split('/').nth(1) == role.resource().rsplit('/').next()
         })
     }
 

@@ -86,7 +86,7 @@ impl Open<'_> {
                 | PrincipalPattern::Role(arn)
                 | PrincipalPattern::Session(arn)
                 | PrincipalPattern::Federated(arn),
-            ) => Arn::parse(arn).map_or(Values::Unknown, |arn| Values::text(Some(arn.account))),
+            ) => Arn::parse(arn).map_or(Values::Unknown, |arn| Values::text(Some(arn.account()))),
             _ => Values::Unknown,
         }
     }

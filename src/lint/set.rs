@@ -208,7 +208,7 @@ pub(super) fn knows(snapshot: &Snapshot, pattern: &PrincipalPattern) -> bool {
         return true;
     }
     let role = |arn: &str, depth: usize| {
-        let name = Arn::parse(arn)?.resource.split('/').nth_back(depth)?;
+        let name = Arn::parse(arn)?.resource().split('/').nth_back(depth)?;
         snapshot.roles.get(&Named(account, name))
     };
     match pattern {

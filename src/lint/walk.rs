@@ -165,7 +165,7 @@ impl<'t> Visit<'_, 't> {
         let arn = text(json, "Arn");
         let parsed = Arn::parse(arn);
         let account = parsed.and_then(|arn| arn.account_id());
-        let name = parsed.and_then(|arn| arn.resource.rsplit('/').next()).unwrap_or_default();
+        let name = parsed.and_then(|arn| arn.resource().rsplit('/').next()).unwrap_or_default();
         let snapshot = self.set.snapshot;
         let role = || snapshot.roles.get(&Named(account?, name)).filter(|role| *role.arn == *arn);
         if let Some(identity) = snapshot.users.get(arn).or_else(role) {

@@ -253,7 +253,7 @@ fn in_cloudtrail(error_code: &'static str) -> &'static str {
 }
 
 fn region<'a>(snapshot: &'a Snapshot, request: &'a Request<'_>, answer: &'a Answer<'_>) -> &'a str {
-    let of = |arn: &'a str| Arn::parse(arn).map(|arn| arn.region).filter(|name| !name.is_empty());
+    let of = |arn: &'a str| Arn::parse(arn).map(|arn| arn.region()).filter(|name| !name.is_empty());
     answer
         .key_arn
         .and_then(of)
@@ -300,13 +300,13 @@ impl Serialize for Resources<'_> {
         let mut seq = serializer.serialize_seq(None)?;
         for (index, leg) in self.0.iter().enumerate() {
             let before = self.0.get(..index).unwrap_or_default();
-            let Some(arn) = Arn::parse(&leg.resource).filter(|arn| arn.service == "kms") else {
+            let Some(arn) = Arn::parse(&leg.resource).filter(|arn| arn.service() == "kms") else {
                 continue;
             };
             if before.iter().any(|other| other.resource == leg.resource) {
                 continue;
             }
-            let alias = arn.resource.starts_with("alias/");
+            let alias = arn.resource().starts_with("alias/");
             seq.serialize_element(&Resource {
                 account_id: arn.account_id().map(Account),
                 r#type: if alias { "AWS::KMS::Alias" } else { "AWS::KMS::Key" },

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use keyward::engine::decide::combine::{GrantSays, KeySays, Limits, Path, Says, Verdicts, combine};
+use keyward::engine::decide::combine::{Allows, Limits, Path, Says, Verdicts, combine};
 use keyward::engine::decide::decision::{Decision, Denial, Layer, Matched, Missing};
 
 const GOLDEN: &str = "tests/golden/combine.txt";
@@ -130,17 +130,20 @@ impl Named {
         all
     }
 
-    fn key(self) -> KeySays<'static> {
+    fn key_policy(self) -> Allows<'static> {
         let one = |there: bool, id| there.then(|| by(Layer::KeyPolicy, id));
-        KeySays {
+        Allows {
             direct: one(self.policy[0], "Kd"),
             behind: one(self.policy[1], "Kb"),
             account: one(self.policy[2], "Ka"),
-            grants: self.granted(|issued| issued != Issued::None, ["Gd", "Gb", "Ga"]),
         }
     }
 
-    fn own_grants(self) -> GrantSays<'static> {
+    fn grants(self) -> Allows<'static> {
+        self.granted(|issued| issued != Issued::None, ["Gd", "Gb", "Ga"])
+    }
+
+    fn own_grants(self) -> Allows<'static> {
         self.granted(|issued| issued == Issued::Here, ["Hd", "Hb", "Ha"])
     }
 
@@ -148,9 +151,9 @@ impl Named {
         self,
         counts: impl Fn(Issued) -> bool,
         ids: [&'static str; 3],
-    ) -> GrantSays<'static> {
+    ) -> Allows<'static> {
         let one = |at: usize| counts(self.grants[at]).then(|| by(Layer::Grant, ids[at]));
-        GrantSays { direct: one(0), behind: one(1), account: one(2) }
+        Allows { direct: one(0), behind: one(1), account: one(2) }
     }
 
     fn nothing(self) -> bool {
@@ -192,31 +195,39 @@ impl Row {
         rows
     }
 
-    fn path(self) -> Path<'static> {
-        match self {
-            Self::Service { policy, grant } => Path::Service {
+    /// What is decided when a Deny or a bar stands before it, or neither.
+    fn decide_after(
+        self,
+        denied: Option<Matched<'static>>,
+        barred: Option<Missing>,
+    ) -> Decision<'static> {
+        let decide = |path: Path<'static, '_>| combine(&Verdicts { denied, barred, path });
+        let limits = self.own().map(Own::limits);
+        let named = self.named().unwrap_or(Named { policy: [false; 3], grants: [Issued::None; 3] });
+        let (key_policy, grants) = (&named.key_policy(), &named.grants());
+        match (self, &limits) {
+            (Self::NoKey(_), Some(limits)) => decide(Path::NoKey(limits)),
+            (Self::Same { dual, .. }, Some(limits)) => {
+                decide(Path::SameAccount { key_policy, grants, limits, dual_control: dual })
+            }
+            (Self::Cross { .. }, Some(limits)) => {
+                let own_grants = &named.own_grants();
+                decide(Path::CrossAccount { key_policy, grants, own_grants, limits })
+            }
+            (Self::Retire { by_grant, by_policy, .. }, Some(limits)) => {
+                let by_grant = by_grant.then(|| by(Layer::Grant, "Gd"));
+                decide(Path::Retire { by_grant, by_policy, limits })
+            }
+            (Self::Service { policy, grant }, _) => decide(Path::Service {
                 key_policy: policy.then(|| by(Layer::KeyPolicy, "Kd")),
                 grant: grant.then(|| by(Layer::Grant, "Gd")),
-            },
-            Self::NoKey(own) => Path::NoKey(own.limits()),
-            Self::Same { named, own, dual } => {
-                Path::SameAccount { key: named.key(), limits: own.limits(), dual_control: dual }
-            }
-            Self::Cross { named, own } => Path::CrossAccount {
-                key: named.key(),
-                own_grants: named.own_grants(),
-                limits: own.limits(),
-            },
-            Self::Retire { by_grant, by_policy, own } => Path::Retire {
-                by_grant: by_grant.then(|| by(Layer::Grant, "Gd")),
-                by_policy,
-                limits: own.limits(),
-            },
+            }),
+            (_, None) => panic!("every other row has policies of the caller's own"),
         }
     }
 
     fn decide(self) -> Decision<'static> {
-        combine(Verdicts { denied: None, barred: None, path: self.path() })
+        self.decide_after(None, None)
     }
 
     fn allowed(self) -> bool {
@@ -447,14 +458,12 @@ fn a_deny_anywhere_is_a_deny_and_a_barred_request_is_never_allowed() {
         let (barred, layer) = (missing[index % missing.len()], layers[index % layers.len()]);
         for bar in [None, Some(barred)] {
             let denied = Some(by(layer, "deny"));
-            let verdicts = Verdicts { denied, barred: bar, path: row.path() };
-            let Decision::Deny(Denial::Explicit(by)) = combine(verdicts) else {
+            let Decision::Deny(Denial::Explicit(by)) = row.decide_after(denied, bar) else {
                 panic!("{row:?} is not denied")
             };
             assert_eq!((by.layer, by.policy_id), (layer, "deny"));
         }
-        let verdicts = Verdicts { denied: None, barred: Some(barred), path: row.path() };
-        let Decision::Deny(Denial::Implicit(said)) = combine(verdicts) else {
+        let Decision::Deny(Denial::Implicit(said)) = row.decide_after(None, Some(barred)) else {
             panic!("{row:?} is not barred")
         };
         assert_eq!(said, barred);

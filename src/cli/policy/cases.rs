@@ -275,10 +275,10 @@ fn operation(kind: Kind) -> (&'static str, Option<String>) {
 
 /// Who calls, for a user, role or account of a policy; and the role of a session.
 fn caller(arn: &str) -> (String, Option<String>) {
-    let role = Arn::parse(arn).filter(|parsed| parsed.resource.starts_with("role/"));
+    let role = Arn::parse(arn).filter(|parsed| parsed.resource().starts_with("role/"));
     let Some(role) = role else { return (arn.to_owned(), None) };
-    let name = role.resource.rsplit('/').next().unwrap_or_default();
-    let session = format!("arn:{}:sts::{}:assumed-role/{name}/case", role.partition, role.account);
+    let name = role.resource().rsplit('/').next().unwrap_or_default();
+    let session = format!("arn:{}:sts::{}:assumed-role/{name}/case", role.partition(), role.account());
     (session, Some(arn.to_owned()))
 }
 

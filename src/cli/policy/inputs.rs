@@ -160,9 +160,9 @@ impl Inputs {
             flags.partner.iter().map(|text| partner(text, account)).collect::<Result<_, _>>()?;
         let partition = key
             .as_ref()
-            .map(|key| key.partition)
+            .map(|key| key.partition())
             .or_else(|| {
-                admins.iter().chain(&users).find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition)
+                admins.iter().chain(&users).find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition())
             })
             .unwrap_or("aws")
             .to_owned();
@@ -215,7 +215,7 @@ fn key(text: &str, account: AccountId) -> Result<Arn<'_>, String> {
     };
     match arn.account_id() {
         Some(of) if of == account => Ok(arn),
-        _ => Err(format!("--key-arn: `{text}` is of the account {}, not {account}", arn.account)),
+        _ => Err(format!("--key-arn: `{text}` is of the account {}, not {account}", arn.account())),
     }
 }
 
@@ -224,11 +224,11 @@ fn region(told: Option<&str>, key: Option<&Arn<'_>>) -> Result<String, String> {
         (Some(told), _) if !is_region(told) => {
             Err(format!("--region: `{told}` is no Region: expected a name such as `us-west-2`"))
         }
-        (Some(told), Some(key)) if told != key.region => {
+        (Some(told), Some(key)) if told != key.region() => {
             Err(format!("--region: `{told}` is not the Region of `{}`", key.text))
         }
         (Some(told), _) => Ok(told.to_owned()),
-        (None, Some(key)) => Ok(key.region.to_owned()),
+        (None, Some(key)) => Ok(key.region().to_owned()),
         (None, None) => Ok("us-east-1".to_owned()),
     }
 }

@@ -301,7 +301,7 @@ impl<'a> Caller<'a> {
             return (*known == *named).into();
         }
         let Some(arn) = Arn::parse(named) else { return Truth::False };
-        let same_name = name.is_none() || arn.resource.rsplit('/').next() == name;
+        let same_name = name.is_none() || arn.resource().rsplit('/').next() == name;
         let may_be = same_name && arn.account_id() == Some(account) && self.may_reach(named);
         Truth::from(may_be).doubted()
     }

@@ -7,18 +7,18 @@ use super::decision::{Basis, Decision, Denial, Layer, Matched, Missing, Permit};
 
 /// What the layers say of one authorization.
 #[derive(Clone, Debug)]
-pub struct Verdicts<'a> {
+pub struct Verdicts<'a, 'v> {
     /// A Deny that applies, the one that is reported first.
     pub denied: Option<Matched<'a>>,
     /// What keeps the request out before any allow is looked for.
     pub barred: Option<Missing>,
     /// What may allow.
-    pub path: Path<'a>,
+    pub path: Path<'a, 'v>,
 }
 
 /// What may allow, by the kind of caller and resource.
 #[derive(Clone, Debug)]
-pub enum Path<'a> {
+pub enum Path<'a, 'v> {
     /// A service acts as itself: key policy or grant.
     Service {
         /// An Allow of the key policy that names the service.
@@ -27,24 +27,28 @@ pub enum Path<'a> {
         grant: Option<Matched<'a>>,
     },
     /// No key is involved: the caller's own policies.
-    NoKey(Limits<'a>),
+    NoKey(&'v Limits<'a>),
     /// A key of the caller's account.
     SameAccount {
-        /// What names the caller in the key policy and in grants.
-        key: KeySays<'a>,
+        /// What of the key policy allows.
+        key_policy: &'v Allows<'a>,
+        /// Grants that apply.
+        grants: &'v Allows<'a>,
         /// The caller's own policies.
-        limits: Limits<'a>,
+        limits: &'v Limits<'a>,
         /// Key policy and identity policy must both allow.
         dual_control: bool,
     },
     /// A key of another account.
     CrossAccount {
-        /// What names the caller in the key policy and in grants.
-        key: KeySays<'a>,
+        /// What of the key policy allows.
+        key_policy: &'v Allows<'a>,
+        /// Grants that apply.
+        grants: &'v Allows<'a>,
         /// Grants that need no identity policy: issued from the caller's account.
-        own_grants: GrantSays<'a>,
+        own_grants: &'v Allows<'a>,
         /// The caller's own policies.
-        limits: Limits<'a>,
+        limits: &'v Limits<'a>,
     },
     /// RetireGrant: whoever the grant lets retire it, or an identity policy where that counts.
     Retire {
@@ -54,32 +58,28 @@ pub enum Path<'a> {
         /// principal.
         by_policy: bool,
         /// The caller's own policies.
-        limits: Limits<'a>,
+        limits: &'v Limits<'a>,
     },
 }
 
-/// What key policy and grants say, by how they name the caller.
-#[derive(Clone, Debug, Default)]
-pub struct KeySays<'a> {
-    /// The key policy names the caller itself, or everyone.
+/// What of a policy or of the grants on a key allows, by how it names the caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allows<'a> {
+    /// The caller itself or everyone, or the policy names no principals: not limited by boundary and
+    /// session policies.
     pub direct: Option<Matched<'a>>,
-    /// The key policy names the role, or the user behind a federated session.
+    /// The role or user behind a session: limited by boundary and session policies.
     pub behind: Option<Matched<'a>>,
-    /// The key policy names the account.
+    /// The account: identity policies must also allow.
     pub account: Option<Matched<'a>>,
-    /// Grants.
-    pub grants: GrantSays<'a>,
 }
 
-/// Grants that apply, by how they name the caller.
-#[derive(Clone, Debug, Default)]
-pub struct GrantSays<'a> {
-    /// Not limited by boundary and session policies.
-    pub direct: Option<Matched<'a>>,
-    /// Limited by boundary and session policies.
-    pub behind: Option<Matched<'a>>,
-    /// To the account: identity policies must also allow.
-    pub account: Option<Matched<'a>>,
+impl<'a> Allows<'a> {
+    /// One of them, however it names the caller.
+    #[must_use]
+    pub fn any(&self) -> Option<Matched<'a>> {
+        self.direct.or(self.behind).or(self.account)
+    }
 }
 
 /// What the caller's own policies say.
@@ -143,7 +143,7 @@ impl<'a> Limits<'a> {
 /// Decides one authorization. A Deny anywhere is a deny; after that everything that must allow
 /// has to.
 #[must_use]
-pub fn combine<'a>(verdicts: Verdicts<'a>) -> Decision<'a> {
+pub fn combine<'a>(verdicts: &Verdicts<'a, '_>) -> Decision<'a> {
     if let Some(by) = verdicts.denied {
         return Decision::Deny(Denial::Explicit(by));
     }
@@ -156,11 +156,11 @@ pub fn combine<'a>(verdicts: Verdicts<'a>) -> Decision<'a> {
             .map(|by| basis([Some(by), None]))
             .ok_or(Missing::Layer(Layer::KeyPolicy)),
         Path::NoKey(limits) => limits.own().map(|by| basis([by, None])).map_err(Missing::Layer),
-        Path::SameAccount { key, limits, dual_control } => {
-            same_account(&key, &limits, dual_control).map_err(Missing::Layer)
+        Path::SameAccount { key_policy, grants, limits, dual_control } => {
+            same_account(key_policy, grants, limits, dual_control).map_err(Missing::Layer)
         }
-        Path::CrossAccount { key, own_grants, limits } => {
-            cross_account(&key, &own_grants, &limits).map_err(Missing::Layer)
+        Path::CrossAccount { key_policy, grants, own_grants, limits } => {
+            cross_account(key_policy, grants, own_grants, limits).map_err(Missing::Layer)
         }
         Path::Retire { by_grant: Some(by), .. } => Ok(basis([Some(by), None])),
         Path::Retire { by_grant: None, by_policy: true, limits } => {
@@ -176,13 +176,15 @@ pub fn combine<'a>(verdicts: Verdicts<'a>) -> Decision<'a> {
 
 /// The first way that is open, or what the most promising one lacks.
 fn same_account<'a>(
-    key: &KeySays<'a>,
+    key_policy: &Allows<'a>,
+    grants: &Allows<'a>,
     limits: &Limits<'a>,
     dual_control: bool,
 ) -> Result<Basis<'a>, Layer> {
-    if dual_control && key.account.is_none() {
+    let by_key = by_key(key_policy, grants, limits);
+    if dual_control && key_policy.account.is_none() {
         // The stricter profile: what the key allows an identity policy must allow too.
-        let by_key = match (by_key(key, limits), key.grants.account) {
+        let by_key = match (by_key, grants.account) {
             (Err(_), Some(by)) => limits.bounds().map(|()| by),
             (by_key, _) => by_key,
         }?;
@@ -193,9 +195,9 @@ fn same_account<'a>(
         };
         return Ok(basis([Some(by_key), by_identity]));
     }
-    match by_key(key, limits) {
+    match by_key {
         Ok(by) => Ok(basis([Some(by), None])),
-        Err(missing) => match key.account.or(key.grants.account) {
+        Err(missing) => match key_policy.account.or(grants.account) {
             Some(by) => limits.own().map(|own| basis([Some(by), own])),
             None => Err(missing),
         },
@@ -203,18 +205,22 @@ fn same_account<'a>(
 }
 
 /// Key policy or grant alone, as far as they name the caller nearer than by its account.
-fn by_key<'a>(key: &KeySays<'a>, limits: &Limits<'a>) -> Result<Matched<'a>, Layer> {
-    if let Some(by) = key.direct {
+fn by_key<'a>(
+    key_policy: &Allows<'a>,
+    grants: &Allows<'a>,
+    limits: &Limits<'a>,
+) -> Result<Matched<'a>, Layer> {
+    if let Some(by) = key_policy.direct {
         return Ok(by);
     }
     let mut missing = Layer::KeyPolicy;
-    if let Some(by) = key.behind {
+    if let Some(by) = key_policy.behind {
         match limits.bounds() {
             Ok(()) => return Ok(by),
             Err(layer) => missing = layer,
         }
     }
-    match by_grant(&key.grants, limits) {
+    match by_grant(grants, limits) {
         Ok(by) => Ok(by),
         Err(Layer::KeyPolicy) => Err(missing),
         Err(layer) => Err(layer),
@@ -222,7 +228,7 @@ fn by_key<'a>(key: &KeySays<'a>, limits: &Limits<'a>) -> Result<Matched<'a>, Lay
 }
 
 /// A grant alone, as far as it names the caller nearer than by its account.
-fn by_grant<'a>(grants: &GrantSays<'a>, limits: &Limits<'a>) -> Result<Matched<'a>, Layer> {
+fn by_grant<'a>(grants: &Allows<'a>, limits: &Limits<'a>) -> Result<Matched<'a>, Layer> {
     if let Some(by) = grants.direct {
         return Ok(by);
     }
@@ -234,14 +240,12 @@ fn by_grant<'a>(grants: &GrantSays<'a>, limits: &Limits<'a>) -> Result<Matched<'
 
 /// Both accounts must allow, but for grants that the caller's own account issued.
 fn cross_account<'a>(
-    key: &KeySays<'a>,
-    own_grants: &GrantSays<'a>,
+    key_policy: &Allows<'a>,
+    grants: &Allows<'a>,
+    own_grants: &Allows<'a>,
     limits: &Limits<'a>,
 ) -> Result<Basis<'a>, Layer> {
-    let grants = &key.grants;
-    let named = key.direct.or(key.behind).or(key.account);
-    let by = named.or(grants.direct).or(grants.behind).or(grants.account);
-    let by = by.ok_or(Layer::KeyPolicy)?;
+    let by = key_policy.any().or(grants.any()).ok_or(Layer::KeyPolicy)?;
     match limits.own() {
         Ok(own) => Ok(basis([Some(by), own])),
         Err(missing) => match by_grant(own_grants, limits) {

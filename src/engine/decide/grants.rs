@@ -3,7 +3,7 @@
 //! Source: AWS KMS Developer Guide, "Grants in AWS KMS", "Creating grants".
 
 use super::caller::{Caller, Naming};
-use super::combine::GrantSays;
+use super::combine::Allows;
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
 use crate::engine::evaluation::{AccountGrantee, CrossAccountGrant, GrantLimit, KeyCase};
@@ -34,8 +34,8 @@ pub(super) fn applicable<'a>(
     key: &'a Key,
     source_arns: SourceArns,
     observer: &mut impl Observer,
-) -> (GrantSays<'a>, GrantSays<'a>) {
-    let (mut all, mut own) = (GrantSays::default(), GrantSays::default());
+) -> (Allows<'a>, Allows<'a>) {
+    let (mut all, mut own) = (Allows::default(), Allows::default());
     if !facts.snapshot.grants.any_on(&key.arn) {
         return (all, own);
     }

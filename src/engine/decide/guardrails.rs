@@ -79,7 +79,7 @@ fn endpoint<'a, O: Observer>(question: &mut Question<'a, '_, O>, guard: &mut Gua
     if let Some((id, policy)) = snapshot.endpoints.get_key_value(id) {
         let found = question.alone(Layer::Endpoint, id, policy);
         guard.denies = guard.denies.or(found.denies);
-        if found.allows().is_none() {
+        if found.allows.any().is_none() {
             guard.missing.get_or_insert(Missing::Layer(Layer::Endpoint));
         }
         return;

@@ -1,7 +1,7 @@
 //! What each layer of policies says of one authorization.
 
 use super::caller::{Caller, Naming, Namings};
-use super::combine::Says;
+use super::combine::{Allows, Says};
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
 use super::observer::{Observer, SeenStatement};
@@ -48,33 +48,23 @@ fn marks_of(values: Values<'_>) -> Marks {
 pub(super) struct Found<'a> {
     /// A Deny that applies or may apply.
     pub denies: Option<Matched<'a>>,
-    /// An Allow that names the caller itself or everyone, or has no principal.
-    pub direct: Option<Matched<'a>>,
-    /// An Allow that names the role or user behind a session.
-    pub behind: Option<Matched<'a>>,
-    /// An Allow that names the account.
-    pub account: Option<Matched<'a>>,
+    /// What allows.
+    pub allows: Allows<'a>,
 }
 
 impl<'a> Found<'a> {
-    /// An Allow, however it names the caller.
-    #[must_use]
-    pub(super) fn allows(&self) -> Option<Matched<'a>> {
-        self.direct.or(self.behind).or(self.account)
-    }
-
     /// What a layer says that must allow.
     #[must_use]
     pub(super) fn says(&self) -> Says<'a> {
-        self.allows().map_or(Says::Silent, Says::Allows)
+        self.allows.any().map_or(Says::Silent, Says::Allows)
     }
 
     fn verdict(&self) -> &'static str {
-        match self {
-            Self { denies: Some(_), .. } => "denies",
-            Self { direct: Some(_), .. } | Self { behind: Some(_), .. } => "allows",
-            Self { account: Some(_), .. } => "allows through the account",
-            _ => "is silent",
+        match self.allows {
+            _ if self.denies.is_some() => "denies",
+            Allows { direct: Some(_), .. } | Allows { behind: Some(_), .. } => "allows",
+            Allows { account: Some(_), .. } => "allows through the account",
+            Allows { .. } => "is silent",
         }
     }
 }
@@ -90,11 +80,7 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
         let sieve = if observer.hears_of_all() {
             Sieve::of_action(facts.action)
         } else {
-            Sieve {
-                action: facts.action,
-                principals: facts.caller.marks,
-                resources: Marks::resource(target.text()),
-            }
+            Sieve::new(facts.action, facts.caller.marks, target.text())
         };
         Self { facts, observer, target, sieve, seen: None }
     }
@@ -116,9 +102,10 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
             self.scan(Layer::KeyPolicy, "AWS_RAM", policy, allows_by, &mut shared);
             found.denies = found.denies.or(shared.denies);
             if self.facts.snapshot.evaluation.ram_policy == RamPolicy::Statements {
-                found.direct = found.direct.or(shared.direct);
-                found.behind = found.behind.or(shared.behind);
-                found.account = found.account.or(shared.account);
+                let (allows, shared) = (&mut found.allows, shared.allows);
+                allows.direct = allows.direct.or(shared.direct);
+                allows.behind = allows.behind.or(shared.behind);
+                allows.account = allows.account.or(shared.account);
             }
         }
         self.observer.layer(Layer::KeyPolicy, found.verdict());
@@ -166,7 +153,7 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
             self.scan(layer, &attached.id, &attached.policy, every_naming, &mut found);
         }
         *denies = denies.or(found.denies);
-        found.allows().is_some()
+        found.allows.any().is_some()
     }
 
     fn scan(
@@ -234,13 +221,13 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
                 }
                 (Effect::Allow, Truth::True) => {
                     if bearer || namings.has(Naming::Star) || namings.has(Naming::Exact) {
-                        found.direct.get_or_insert(matched);
+                        found.allows.direct.get_or_insert(matched);
                     }
                     if namings.has(Naming::Behind) {
-                        found.behind.get_or_insert(matched);
+                        found.allows.behind.get_or_insert(matched);
                     }
                     if namings.has(Naming::Account) {
-                        found.account.get_or_insert(matched);
+                        found.allows.account.get_or_insert(matched);
                     }
                 }
             }

@@ -68,7 +68,7 @@ fn action_leg<'a>(
             Ok(Authorization {
                 action,
                 resource,
-                region: arn.region,
+                region: arn.region(),
                 facts: LegFacts::default(),
                 role: KeyRole::Only,
             })
@@ -192,13 +192,13 @@ fn re_encrypt<'a>(locator: &Locator<'a, '_>) -> Result<Authorizations<'a>, Inval
 
 /// What a request says of its one key. The data-key operations have no choice of algorithm.
 fn of_request<'a>(request: &'a Request<'a>, located: &Located<'a>) -> LegFacts<'a> {
-    let fixed = match request.asked {
+    let fixed = || match request.asked {
         Asked::Action(action) => action.bare().starts_with("GenerateDataKey"),
         Asked::Operation(operation) => operation.name().starts_with("GenerateDataKey"),
     };
     LegFacts {
         encryption_context: Some(&request.encryption_context),
-        encryption_algorithm: request.parameters.encryption_algorithm.filter(|_| !fixed),
+        encryption_algorithm: request.parameters.encryption_algorithm.filter(|_| !fixed()),
         alias: located.alias,
         ..LegFacts::default()
     }

@@ -24,12 +24,12 @@ use std::cell::OnceCell;
 use arrayvec::ArrayVec;
 
 use self::caller::{Caller, Naming, Namings};
-use self::combine::{GrantSays, KeySays, Path, Verdicts, combine};
+use self::combine::{Allows, Path, Verdicts, combine};
 use self::decision::{Answer, Decision, Denial, Layer, Leg, Legs, Missing};
 use self::explain::Explanation;
 use self::facts::Facts;
 use self::grants::SourceArns;
-use self::layers::{Found, Question, every_naming};
+use self::layers::{Question, every_naming};
 use self::legs::{Authorization, Authorizations};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Resource};
@@ -260,40 +260,39 @@ fn authorized<'a>(
         _ => None,
     };
     let (own_denies, limits) = guardrails::own_policies(&mut question);
-    let key_denies = key.and_then(|(_, found)| found.denies);
+    let limits = &limits;
+    let key_denies = key.as_ref().and_then(|(_, found)| found.denies);
     let (grants, own_grants) = match key {
         Some((key, _)) => grants::applicable(facts, key, source_arns, question.observer),
         None => Default::default(),
     };
+    let (grants, none) = (&grants, Allows::default());
     let account = caller.account();
-    let path = match (key, &caller.principal) {
+    let path = match (&key, &caller.principal) {
         (Some((_, found)), Principal::Service { .. }) => {
             // A service has neither boundary nor session policies that could limit it.
-            Path::Service { key_policy: found.direct, grant: grants.direct.or(grants.behind) }
+            let key_policy = found.allows.direct;
+            Path::Service { key_policy, grant: grants.direct.or(grants.behind) }
         }
         (None, _) => Path::NoKey(limits),
         (Some((key, found)), _) if Some(key.account) == account => Path::SameAccount {
-            key: key_says(found, grants),
+            key_policy: &found.allows,
+            grants,
             limits,
             dual_control: facts.snapshot.evaluation.profile == Profile::DualControl
                 && !matches!(caller.principal, Principal::Root { .. }),
         },
         (Some((_, found)), _) => {
             // Nothing reaches across accounts for a federated session without session policies.
-            let own_grants =
-                if caller.is_bare_federated() { GrantSays::default() } else { own_grants };
-            Path::CrossAccount { key: key_says(found, grants), own_grants, limits }
+            let own_grants = if caller.is_bare_federated() { &none } else { &own_grants };
+            Path::CrossAccount { key_policy: &found.allows, grants, own_grants, limits }
         }
     };
-    combine(Verdicts {
+    combine(&Verdicts {
         denied: guard.denies.or(key_denies).or(own_denies),
         barred: barred(facts).or(guard.missing),
         path,
     })
-}
-
-fn key_says<'a>(found: Found<'a>, grants: GrantSays<'a>) -> KeySays<'a> {
-    KeySays { direct: found.direct, behind: found.behind, account: found.account, grants }
 }
 
 fn exact_naming(_: &Caller<'_>, namings: Namings) -> Namings {

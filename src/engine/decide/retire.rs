@@ -40,7 +40,7 @@ pub(super) fn decide<'a>(
     let unknown = facts.caller.unknown.then_some(Missing::UnknownPrincipal);
     let elsewhere = || (!facts.caller.may_reach(&key.arn)).then_some(Missing::OtherPartition);
     let barred = unknown.or_else(elsewhere);
-    combine(Verdicts {
+    combine(&Verdicts {
         denied: guard.denies.or(own_denies),
         barred: barred.or(guard.missing),
         path: Path::Retire {
@@ -51,7 +51,7 @@ pub(super) fn decide<'a>(
             }),
             by_policy: account.is_some()
                 && (Some(key.account) == account || by_grant == ByGrant::WithPolicy),
-            limits,
+            limits: &limits,
         },
     })
 }

@@ -187,6 +187,18 @@ impl ActionSet {
             .collect()
     }
 
+    /// One action.
+    #[must_use]
+    pub const fn of(action: Action) -> Self {
+        Self(1 << action as u8)
+    }
+
+    /// Whether there is an action in both.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether the action is in the set.
     #[must_use]
     pub const fn contains(self, action: Action) -> bool {

@@ -74,14 +74,14 @@ macro_rules! table {
         impl Action {
             /// Its row.
             #[must_use]
-            pub const fn row(self) -> Row {
+            pub const fn row(self) -> &'static Row {
                 match self {
-                    $(Self::$name => Row {
+                    $(Self::$name => &const { Row {
                         resource: ResourceKind::$resource,
                         traits: 0 $(| 1 << Trait::$trait as u16)*,
                         condition_keys: 0 $(| 1 << RequestKey::$key as u64)*,
                         states: [$(Cell::$cell),*],
-                    },)+
+                    } },)+
                 }
             }
         }

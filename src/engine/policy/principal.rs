@@ -50,22 +50,22 @@ impl PrincipalPattern {
         }
         let arn = Arn::parse(text).ok_or("an ARN, a twelve-digit account id, or `*`")?;
         let account = arn.account_id().ok_or("an ARN with a twelve-digit account id")?;
-        if !arn.region.is_empty() {
+        if !arn.region().is_empty() {
             return Err("no Region in the ARN of a principal");
         }
-        let partition = Partition::parse(arn.partition);
+        let partition = Partition::parse(arn.partition());
         let partition = partition.ok_or("an ARN with a partition such as `aws`")?;
         if text.contains(['*', '?']) {
             return Err("no wildcard inside the ARN of a principal: only `*` alone is one");
         }
-        let (kind, name) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
+        let (kind, name) = arn.resource().split_once('/').unwrap_or((arn.resource(), ""));
         let named = name.rsplit('/').next().is_some_and(is_name);
         // A name that nobody can have would match nothing, in a Deny too.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("no blanks, and no characters beyond ASCII, in the ARN of a principal");
         }
-        match (arn.service, kind) {
-            ("iam", "root") if arn.resource == "root" => {
+        match (arn.service(), kind) {
+            ("iam", "root") if arn.resource() == "root" => {
                 Ok(Self::Account(account, Some(partition)))
             }
             ("iam", "user") if named => Ok(Self::User(text.into())),

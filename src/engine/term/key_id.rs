@@ -4,8 +4,8 @@ use super::account::AccountId;
 use super::arn::Arn;
 use super::text::Alphabet;
 
-static ID: Alphabet = Alphabet::with(b"-");
-static ALIAS: Alphabet = Alphabet::with(b"/_-");
+static ID: Alphabet<1> = Alphabet::with(*b"-");
+static ALIAS: Alphabet<3> = Alphabet::with(*b"/_-");
 
 /// One of the four forms of KMS's `KeyId` parameter.
 ///
@@ -52,20 +52,21 @@ impl<'a> KeyId<'a> {
 
     fn parse_arn(text: &'a str) -> Option<Self> {
         let arn = Arn::parse(text)?;
-        if arn.service != "kms" || !is_region(arn.region) || arn.account_id().is_none() {
+        if arn.service() != "kms" || !is_region(arn.region()) || arn.account_id().is_none() {
             return None;
         }
-        if arn.resource.strip_prefix("key/").is_some_and(is_id) {
+        let resource = arn.resource();
+        if resource.strip_prefix("key/").is_some_and(is_id) {
             return Some(Self::Arn(arn));
         }
-        is_alias_name(arn.resource).then_some(Self::AliasArn(arn))
+        is_alias_name(resource).then_some(Self::AliasArn(arn))
     }
 
     /// Account and Region, where the form names them.
     #[must_use]
     pub fn home(&self) -> Option<(AccountId, &'a str)> {
         match self {
-            Self::Arn(arn) | Self::AliasArn(arn) => Some((arn.account_id()?, arn.region)),
+            Self::Arn(arn) | Self::AliasArn(arn) => Some((arn.account_id()?, arn.region())),
             Self::Id(_) | Self::AliasName(_) => None,
         }
     }
@@ -74,7 +75,7 @@ impl<'a> KeyId<'a> {
     #[must_use]
     pub fn region(&self) -> Option<&'a str> {
         match self {
-            Self::Arn(arn) | Self::AliasArn(arn) => Some(arn.region),
+            Self::Arn(arn) | Self::AliasArn(arn) => Some(arn.region()),
             Self::Id(_) | Self::AliasName(_) => None,
         }
     }
@@ -84,7 +85,7 @@ impl<'a> KeyId<'a> {
     pub fn alias_name(&self) -> Option<&'a str> {
         match self {
             Self::AliasName(name) => Some(name),
-            Self::AliasArn(arn) => Some(arn.resource),
+            Self::AliasArn(arn) => Some(arn.resource()),
             Self::Id(_) | Self::Arn(_) => None,
         }
     }
@@ -113,20 +114,22 @@ pub fn is_reserved_alias(arn: &str) -> bool {
     arn.contains(":alias/aws/")
 }
 
-/// Whether `text` has the form of a Region, such as `us-west-2` or `us-gov-east-1`.
+/// Whether `text` has the form of a Region, such as `us-west-2` or `us-gov-east-1`: two or three words
+/// of lower-case letters and a number, with hyphens between them.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
-    // The words before the part that is being read, its length, and whether it is the number.
-    let (mut words, mut length, mut number) = (0, 0, false);
-    for byte in text.bytes() {
-        match byte {
-            b'-' if length > 0 && !number => (words, length) = (words + 1, 0),
-            b'a'..=b'z' if !number => length += 1,
-            b'0'..=b'9' if number || length == 0 => (length, number) = (length + 1, true),
+    let (mut rest, mut words) = (text.as_bytes(), 0);
+    loop {
+        let letters = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        if letters == 0 {
+            let number = !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+            return number && (2..=3).contains(&words) && text.len() <= 32;
+        }
+        match rest.get(letters..).and_then(<[u8]>::split_first) {
+            Some((b'-', behind)) => (rest, words) = (behind, words + 1),
             _ => return false,
         }
     }
-    text.len() <= 32 && (2..=3).contains(&words) && number
 }
 
 /// The text names no key.

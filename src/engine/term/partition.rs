@@ -38,8 +38,10 @@ pub fn partition_of(arn: &str) -> Option<&str> {
 
 /// Whether two ARNs are of one partition.
 #[must_use]
+#[inline]
 pub fn same_partition(one: &str, other: &str) -> bool {
-    partition_of(one) == partition_of(other)
+    let usual = |arn: &str| arn.as_bytes().first_chunk::<8>() == Some(b"arn:aws:");
+    (usual(one) && usual(other)) || partition_of(one) == partition_of(other)
 }
 
 impl fmt::Debug for Partition {

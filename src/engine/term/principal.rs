@@ -66,35 +66,46 @@ impl<'a> Principal<'a> {
         let invalid = |expected| InvalidPrincipal { text: text.to_owned(), expected };
         let arn = Arn::parse(text).ok_or_else(|| invalid("an ARN or a service name"))?;
         let account = arn.account_id().ok_or_else(|| invalid("an account of twelve digits"))?;
-        if !arn.region.is_empty() {
+        if arn.has_region() {
             return Err(invalid("no Region in the ARN of a principal"));
         }
-        let (kind, rest) = split(arn.resource).unwrap_or((arn.resource, ""));
-        match (arn.service, kind) {
-            ("iam", "root") if arn.resource == "root" => Ok(Self::Root { arn: text, account }),
-            ("iam", "user") => {
+        let (service, resource) = (arn.service(), arn.resource());
+        let of_kind = |kind| match resource.strip_prefix(kind) {
+            Some("") => Some(""),
+            Some(rest) => rest.strip_prefix('/'),
+            None => None,
+        };
+        if service == "sts" {
+            if let Some(rest) = of_kind("assumed-role") {
+                return match split(rest) {
+                    Some((role, session)) if is_name(role) && is_name(session) => {
+                        Ok(Self::Session { arn: text, account, role, session })
+                    }
+                    _ => Err(invalid("`assumed-role/Role/session`")),
+                };
+            }
+            if let Some(name) = of_kind("federated-user").filter(|name| is_name(name)) {
+                return Ok(Self::Federated { arn: text, account, name });
+            }
+        }
+        if service == "iam" {
+            if resource == "root" {
+                return Ok(Self::Root { arn: text, account });
+            }
+            if let Some(rest) = of_kind("user") {
                 let name = rest.rsplit('/').next().unwrap_or_default();
                 if !is_name(name) {
                     return Err(invalid("a user name after `user/`"));
                 }
-                Ok(Self::User { arn: text, account, name })
+                return Ok(Self::User { arn: text, account, name });
             }
-            ("iam", "role") => Err(invalid(
-                "a session of the role, such as `arn:aws:sts::111122223333:assumed-role/Role/session`, with the role in `role_arn`",
-            )),
-            ("sts", "assumed-role") => match split(rest) {
-                Some((role, session)) if is_name(role) && is_name(session) => {
-                    Ok(Self::Session { arn: text, account, role, session })
-                }
-                _ => Err(invalid("`assumed-role/Role/session`")),
-            },
-            ("sts", "federated-user") if is_name(rest) => {
-                Ok(Self::Federated { arn: text, account, name: rest })
+            if of_kind("role").is_some() {
+                return Err(invalid(
+                    "a session of the role, such as `arn:aws:sts::111122223333:assumed-role/Role/session`, with the role in `role_arn`",
+                ));
             }
-            _ => Err(invalid(
-                "a user, an assumed-role session, a federated user, a root user or a service",
-            )),
         }
+        Err(invalid("a user, an assumed-role session, a federated user, a root user or a service"))
     }
 
     /// The account; a service has none.
@@ -147,7 +158,7 @@ pub fn is_service(text: &str) -> bool {
         })
 }
 
-static NAME: Alphabet = Alphabet::with(b"_+=,.@-");
+static NAME: Alphabet<7> = Alphabet::with(*b"_+=,.@-");
 
 /// Whether `text` can name an IAM user, role or session: word characters and `+=,.@-`.
 #[must_use]
@@ -157,8 +168,8 @@ pub fn is_name(text: &str) -> bool {
 
 /// What is before the first `/`, and what is behind it.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let at = position(text.as_bytes(), b'/')?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
+    let (before, behind) = text.split_at_checked(position(text.as_bytes(), b'/')?)?;
+    Some((before, behind.get(1..)?))
 }
 
 /// The text names no principal that can call KMS.

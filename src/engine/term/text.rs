@@ -6,14 +6,29 @@ use std::cmp::Ordering;
 #[inline]
 #[must_use]
 pub fn same(a: &str, b: &str) -> bool {
-    let (Some(x), Some(y)) = (a.as_bytes().last(), b.as_bytes().last()) else {
-        return a.is_empty() && b.is_empty();
-    };
-    // Characters of one byte: the texts end differently.
-    if (x | y).is_ascii() && !x.eq_ignore_ascii_case(y) {
+    if a == b {
+        return true; // names are mostly spelt alike
+    }
+    if end_differently(a.as_bytes(), b.as_bytes()) {
         return false;
     }
     (a.len() == b.len() && a.eq_ignore_ascii_case(b)) || same_in_other_scripts(a, b)
+}
+
+/// Whether the last characters are of one byte each, in both texts, and are others in any case. Most
+/// names are told apart by this.
+#[inline]
+fn end_differently(a: &[u8], b: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differ = |a: u64, b: u64| (a | b) & (ONES << 7) == 0 && (a ^ b) & !(ONES << 5) != 0;
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a), Some(b)) => differ(u64::from_le_bytes(*a), u64::from_le_bytes(*b)),
+        _ => match (a.last(), b.last()) {
+            (Some(a), Some(b)) => differ((*a).into(), (*b).into()),
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        },
+    }
 }
 
 /// Whether texts are equal that are not when the case of ASCII alone does not count.
@@ -40,28 +55,32 @@ pub(super) fn position(bytes: &[u8], byte: u8) -> Option<usize> {
     rest.iter().position(|other| *other == byte).map(|index| at + index)
 }
 
-/// Bytes that a kind of name is made of.
-pub(super) struct Alphabet([bool; 256]);
+/// Bytes that a kind of name is made of: letters, digits and some others.
+pub(super) struct Alphabet<const N: usize> {
+    others: [u8; N],
+    /// For texts that are too short to look at many bytes at once.
+    each: [bool; 256],
+}
 
-impl Alphabet {
+impl<const N: usize> Alphabet<N> {
     /// Letters, digits and `others`.
-    pub(super) const fn with(others: &[u8]) -> Self {
-        let mut bytes = [false; 256];
+    pub(super) const fn with(others: [u8; N]) -> Self {
+        let mut each = [false; 256];
         let mut byte: u8 = 0;
         loop {
             let mut found = byte.is_ascii_alphanumeric();
             let mut other = 0;
             #[expect(clippy::indexing_slicing, reason = "in range, and checked when compiled")]
-            while other < others.len() {
+            while other < N {
                 found |= others[other] == byte;
                 other += 1;
             }
             #[expect(clippy::indexing_slicing, reason = "there is a place for every byte")]
             {
-                bytes[byte as usize] = found;
+                each[byte as usize] = found;
             }
             if byte == u8::MAX {
-                return Self(bytes);
+                return Self { others, each };
             }
             byte += 1;
         }
@@ -70,10 +89,21 @@ impl Alphabet {
     /// Whether a text is made of these bytes alone.
     #[inline]
     pub(super) fn makes(&self, text: &str) -> bool {
-        let has = |byte: &u8| self.0.get(usize::from(*byte)).is_some_and(|of| *of);
-        let (chunks, rest) = text.as_bytes().as_chunks::<4>();
-        // Four at once: most texts are what they should be.
-        chunks.iter().all(|[a, b, c, d]| has(a) & has(b) & has(c) & has(d)) && rest.iter().all(has)
+        let bytes = text.as_bytes();
+        let Some(last) = bytes.last_chunk::<16>() else {
+            return bytes.iter().all(|byte| self.each.get(usize::from(*byte)) == Some(&true));
+        };
+        let (chunks, _) = bytes.as_chunks::<16>();
+        chunks.iter().all(|chunk| self.makes_all(chunk)) && self.makes_all(last)
+    }
+
+    /// Whether sixteen bytes are all of them: without a way out, they are looked at together.
+    #[inline]
+    fn makes_all(&self, bytes: &[u8; 16]) -> bool {
+        bytes.iter().fold(true, |all, byte| {
+            let other = self.others.iter().fold(false, |any, other| any | (byte == other));
+            all & (byte.is_ascii_alphanumeric() | other)
+        })
     }
 }
 
@@ -114,7 +144,7 @@ mod tests {
         }
     }
 
-    const NAME: Alphabet = Alphabet::with(b"-_");
+    const NAME: Alphabet<2> = Alphabet::with(*b"-_");
 
     #[test]
     fn a_name_is_made_of_letters_digits_and_what_else_it_may_have() {

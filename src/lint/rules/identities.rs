@@ -248,7 +248,7 @@ fn resource_not_key_arn(view: &StatementView<'_>, report: &mut Report<'_>) {
     let on_alias = alias_actions.iter().any(|action| view.compiled.actions.contains(*action));
     for (text, span) in view.texts("Resource") {
         let alias = Arn::parse(text)
-            .is_some_and(|arn| arn.service == "kms" && arn.resource.starts_with("alias/"));
+            .is_some_and(|arn| arn.service() == "kms" && arn.resource().starts_with("alias/"));
         // A wildcard before the first colon may stand for `arn`: such a Deny denies.
         let scheme = text.split(':').next().unwrap_or_default();
         if !ResourcePattern::is_arn(text) && !scheme.contains(['*', '?']) {

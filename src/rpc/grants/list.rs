@@ -152,12 +152,12 @@ impl Called {
         let region =
             region.or(snapshot.default_region.as_deref()).or(snapshot.only_region.as_deref());
         let region = region.ok_or_else(|| missing("region", "the Region that is called"))?;
-        let partition = Arn::parse(caller).map_or("aws", |arn| arn.partition);
+        let partition = Arn::parse(caller).map_or("aws", |arn| arn.partition());
         Ok(Self { partition: partition.to_owned(), region: region.to_owned() })
     }
 
     fn has(&self, key_arn: &str) -> bool {
         Arn::parse(key_arn)
-            .is_some_and(|arn| arn.partition == self.partition && arn.region == self.region)
+            .is_some_and(|arn| arn.partition() == self.partition && arn.region() == self.region)
     }
 }

@@ -254,7 +254,7 @@ fn source_arn(text: &str) -> Refused<Option<&str>> {
     let Some(text) = optional(text) else { return Ok(None) };
     let arn = crate::engine::term::arn::Arn::parse(text);
     let fits = (20..=512).contains(&text.len())
-        && arn.is_some_and(|arn| arn.partition.starts_with("aws") && arn.account_id().is_some());
+        && arn.is_some_and(|arn| arn.partition().starts_with("aws") && arn.account_id().is_some());
     if fits {
         Ok(Some(text))
     } else {

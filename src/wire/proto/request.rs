@@ -141,7 +141,7 @@ fn role_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<
         return refuse(FIELD, "only a session of a role has a role behind it");
     };
     let arn =
-        Arn::parse(text).filter(|arn| arn.service == "iam" && arn.resource.starts_with("role/"));
+        Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.resource().starts_with("role/"));
     let Some(arn) = arn else { return refuse(FIELD, format!("`{text}` is not the ARN of a role")) };
     if arn.account_id() != Some(*account) {
         return refuse(FIELD, format!("`{text}` is not of the session's account {account}"));
@@ -149,7 +149,7 @@ fn role_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<
     if !same_partition(text, principal.text()) {
         return refuse(FIELD, format!("`{text}` is not of the session's partition"));
     }
-    if arn.resource.rsplit('/').next() != Some(role) {
+    if arn.resource().rsplit('/').next() != Some(role) {
         return refuse(FIELD, format!("`{text}` is not the role `{role}` of the session"));
     }
     Ok(Some(arn))

@@ -14,7 +14,7 @@ impl Reading<'_> {
     /// Source: AWS KMS Developer Guide, "Default key policy" (when you create a key
     /// programmatically).
     pub(super) fn default_key_policy(&mut self, key: &Arn<'_>) -> Option<Arc<Policy>> {
-        let (partition, account) = (key.partition, key.account);
+        let (partition, account) = (key.partition(), key.account());
         let text = format!(
             r#"{{"Version":"2012-10-17","Id":"key-default-1","Statement":[{{
                 "Sid":"Enable IAM User Permissions","Effect":"Allow",

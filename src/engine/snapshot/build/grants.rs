@@ -96,7 +96,7 @@ impl Reading<'_> {
             return Some(arn.text.to_owned());
         }
         match (KeyId::parse(key_id), key) {
-            (Ok(KeyId::Id(id)), Some(key)) if key.resource.strip_prefix("key/") == Some(id) => {
+            (Ok(KeyId::Id(id)), Some(key)) if key.resource().strip_prefix("key/") == Some(id) => {
                 Some(key.text.to_owned())
             }
             // Which key of the set that is can be told when all of them are read.

@@ -158,9 +158,9 @@ impl Reading<'_> {
         let text = self.required_text(item, "Arn")?;
         let told = self.text(item, shape.name);
         let span = item.member("Arn").map_or(item.span, |json| json.span);
-        let parsed = Arn::parse(text).filter(|arn| arn.service == "iam" && arn.region.is_empty());
+        let parsed = Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.region().is_empty());
         let found = parsed.and_then(|arn| {
-            let name = arn.resource.strip_prefix(shape.resource)?.rsplit('/').next()?;
+            let name = arn.resource().strip_prefix(shape.resource)?.rsplit('/').next()?;
             Some((arn, arn.account_id()?, name)).filter(|_| !name.is_empty())
         });
         let Some((_, account, name)) = found else {
@@ -198,7 +198,7 @@ impl Reading<'_> {
             policies: inline.into(),
             boundary: None,
             tags,
-            service_linked: arn.resource.starts_with(SERVICE_LINKED),
+            service_linked: arn.resource().starts_with(SERVICE_LINKED),
         };
         Some(Carrier { identity, attached, groups, boundary })
     }

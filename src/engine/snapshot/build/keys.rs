@@ -71,9 +71,9 @@ impl Reading<'_> {
             self.error("bad-key-arn", message, help, json.span);
             return None;
         };
-        let id = arn.resource.strip_prefix("key/").unwrap_or_default();
+        let id = arn.resource().strip_prefix("key/").unwrap_or_default();
         self.agrees(metadata, "KeyId", &[id, text]);
-        self.agrees(metadata, "AWSAccountId", &[arn.account]);
+        self.agrees(metadata, "AWSAccountId", &[arn.account()]);
         Some(arn)
     }
 
@@ -187,7 +187,7 @@ impl Reading<'_> {
             let (names, read) = (MultiRegionKeyType::NAMES, MultiRegionKeyType::from_name);
             self.known(json, "MultiRegionKeyType", names, read)
         });
-        let looks = || arn.is_some_and(|arn| arn.resource.starts_with("key/mrk-"));
+        let looks = || arn.is_some_and(|arn| arn.resource().starts_with("key/mrk-"));
         let multi_region = told.unwrap_or_else(|| configuration.is_some() || looks());
         (multi_region, kind.filter(|_| multi_region))
     }

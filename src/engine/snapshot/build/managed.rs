@@ -62,7 +62,7 @@ impl Reading<'_> {
     fn policy_arn<'j>(&mut self, item: &'j Json<'_>) -> Option<Arn<'j>> {
         let text = self.required_text(item, "Arn")?;
         let arn = Arn::parse(text)
-            .filter(|arn| arn.service == "iam" && arn.resource.starts_with("policy/"));
+            .filter(|arn| arn.service() == "iam" && arn.resource().starts_with("policy/"));
         if arn.is_none() {
             let message = format!("`{text}` is not the ARN of a managed policy");
             let help = "`Policies` are those of `aws iam get-account-authorization-details`";
