@@ -60,7 +60,8 @@ impl Probe {
                 let name = arn.resource().rsplit('/').next()?;
                 let session = format!(
                     "arn:{}:sts::{}:assumed-role/{name}/{SESSION}",
-                    arn.partition(), arn.account()
+                    arn.partition(),
+                    arn.account()
                 );
                 (session, Some(role.to_string()))
             }

@@ -147,11 +147,7 @@ impl Named {
         self.granted(|issued| issued == Issued::Here, ["Hd", "Hb", "Ha"])
     }
 
-    fn granted(
-        self,
-        counts: impl Fn(Issued) -> bool,
-        ids: [&'static str; 3],
-    ) -> Allows<'static> {
+    fn granted(self, counts: impl Fn(Issued) -> bool, ids: [&'static str; 3]) -> Allows<'static> {
         let one = |at: usize| counts(self.grants[at]).then(|| by(Layer::Grant, ids[at]));
         Allows { direct: one(0), behind: one(1), account: one(2) }
     }

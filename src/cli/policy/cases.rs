@@ -278,7 +278,8 @@ fn caller(arn: &str) -> (String, Option<String>) {
     let role = Arn::parse(arn).filter(|parsed| parsed.resource().starts_with("role/"));
     let Some(role) = role else { return (arn.to_owned(), None) };
     let name = role.resource().rsplit('/').next().unwrap_or_default();
-    let session = format!("arn:{}:sts::{}:assumed-role/{name}/case", role.partition(), role.account());
+    let session =
+        format!("arn:{}:sts::{}:assumed-role/{name}/case", role.partition(), role.account());
     (session, Some(arn.to_owned()))
 }
 

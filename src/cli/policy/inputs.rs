@@ -162,7 +162,11 @@ impl Inputs {
             .as_ref()
             .map(|key| key.partition())
             .or_else(|| {
-                admins.iter().chain(&users).find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition())
+                admins
+                    .iter()
+                    .chain(&users)
+                    .find_map(|arn| Arn::parse(arn))
+                    .map(|arn| arn.partition())
             })
             .unwrap_or("aws")
             .to_owned();

@@ -85,6 +85,7 @@ impl<'a> Caller<'a> {
     ///
     /// The request names another role than the one that the set has under this name, or another
     /// `aws:userid` than the caller has.
+    #[inline(always)]
     pub fn find(snapshot: &'a Snapshot, request: &'a Request<'a>) -> Result<Self, InvalidRequest> {
         let mut role_arn = None;
         let mut issuer_arn = None;
@@ -217,6 +218,7 @@ impl<'a> Caller<'a> {
 
     /// Whether a statement of a Deny is about the caller.
     #[must_use]
+    #[inline(always)]
     pub fn denied_among(&self, principals: &Principals, evaluation: &Evaluation) -> Truth {
         match principals {
             Principals::Bearer => Truth::True,
@@ -229,6 +231,7 @@ impl<'a> Caller<'a> {
 
     /// How a statement of an Allow names the caller.
     #[must_use]
+    #[inline(always)]
     pub fn named_among(&self, principals: &Principals, evaluation: &Evaluation) -> Namings {
         let mut namings = Namings::default();
         if let Principals::These(patterns) = principals {
@@ -240,6 +243,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Patterns other than `*`.
+    #[inline(always)]
     fn meets(&self, pattern: &PrincipalPattern) -> (Truth, Naming) {
         use Naming::{Account, Behind, Exact, Star};
         match (pattern, &self.principal) {

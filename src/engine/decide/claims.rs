@@ -54,7 +54,7 @@ pub(super) fn check(
 }
 
 /// The account that the resource lies in, whether the set has it or not.
-pub(super) fn owner(resource: &Resource<'_>) -> Option<AccountId> {
+pub(super) fn owner(resource: &Resource<'_, '_>) -> Option<AccountId> {
     match resource {
         Resource::UnknownKey { arn, .. } => Arn::parse(arn).and_then(|arn| arn.account_id()),
         known => known.account(),

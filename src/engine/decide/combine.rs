@@ -143,6 +143,7 @@ impl<'a> Limits<'a> {
 /// Decides one authorization. A Deny anywhere is a deny; after that everything that must allow
 /// has to.
 #[must_use]
+#[inline(always)]
 pub fn combine<'a>(verdicts: &Verdicts<'a, '_>) -> Decision<'a> {
     if let Some(by) = verdicts.denied {
         return Decision::Deny(Denial::Explicit(by));
@@ -175,6 +176,7 @@ pub fn combine<'a>(verdicts: &Verdicts<'a, '_>) -> Decision<'a> {
 }
 
 /// The first way that is open, or what the most promising one lacks.
+#[inline(always)]
 fn same_account<'a>(
     key_policy: &Allows<'a>,
     grants: &Allows<'a>,
@@ -205,6 +207,7 @@ fn same_account<'a>(
 }
 
 /// Key policy or grant alone, as far as they name the caller nearer than by its account.
+#[inline(always)]
 fn by_key<'a>(
     key_policy: &Allows<'a>,
     grants: &Allows<'a>,

@@ -28,7 +28,7 @@ pub struct Facts<'a, 'l> {
     /// The IAM action.
     pub action: Action,
     /// What it is about.
-    pub resource: &'l Resource<'a>,
+    pub resource: &'l Resource<'a, 'l>,
     /// Region of the endpoint that was called.
     pub region: Option<&'a str>,
     /// What differs between the legs of an operation.

@@ -29,6 +29,7 @@ pub(super) struct Guard<'a> {
 ///
 /// Source: AWS Organizations User Guide, "SCP evaluation", "Resource control policies (RCPs)"; AWS
 /// KMS Developer Guide, "Connect to AWS KMS through a VPC endpoint".
+#[inline(always)]
 pub(super) fn guardrails<'a, O: Observer>(question: &mut Question<'a, '_, O>) -> Guard<'a> {
     let facts = question.facts;
     let mut guard = Guard::default();
@@ -117,7 +118,7 @@ fn rcp_member<'a>(
     snapshot: &'a Snapshot,
     caller: &Caller<'_>,
     action: Action,
-    resource: &Resource<'_>,
+    resource: &Resource<'_, '_>,
 ) -> Option<&'a Member> {
     let aws_managed = resource.key().is_some_and(|key| key.aws_managed);
     if caller.is_service_linked() || aws_managed || action == Action::RetireGrant {
@@ -142,6 +143,7 @@ fn member(snapshot: &Snapshot, account: Option<AccountId>) -> Option<&Member> {
 ///
 /// Source: IAM User Guide, "Permissions boundaries for IAM entities", "Session policies",
 /// "Permissions for GetFederationToken".
+#[inline(always)]
 pub(super) fn own_policies<'a, O: Observer>(
     question: &mut Question<'a, '_, O>,
 ) -> (Option<Matched<'a>>, Limits<'a>) {

@@ -12,11 +12,11 @@ use crate::engine::term::key_id::KeyId;
 use crate::engine::term::request::{Asked, InvalidRequest, Request};
 
 /// One authorization to decide.
-pub(super) struct Authorization<'a> {
+pub(super) struct Authorization<'a, 'n> {
     /// The IAM action.
     pub action: Action,
     /// What it is about.
-    pub resource: Resource<'a>,
+    pub resource: Resource<'a, 'n>,
     /// Region of the endpoint that was called.
     pub region: &'a str,
     /// What differs between legs.
@@ -26,7 +26,7 @@ pub(super) struct Authorization<'a> {
 }
 
 /// The authorizations of a request, at least one.
-pub(super) type Authorizations<'a> = ArrayVec<Authorization<'a>, 3>;
+pub(super) type Authorizations<'a, 'n> = ArrayVec<Authorization<'a, 'n>, 3>;
 
 /// Lays out the authorizations of a request.
 ///
@@ -36,9 +36,10 @@ pub(super) type Authorizations<'a> = ArrayVec<Authorization<'a>, 3>;
 /// # Errors
 ///
 /// No Region or no key can be told.
-pub(super) fn authorizations<'a>(
-    locator: &Locator<'a, '_>,
-    legs: &mut Authorizations<'a>,
+#[inline(always)]
+pub(super) fn authorizations<'a, 'n>(
+    locator: &Locator<'a, 'n>,
+    legs: &mut Authorizations<'a, 'n>,
 ) -> Result<(), InvalidRequest> {
     match locator.request.asked {
         Asked::Action(action) => legs.push(action_leg(locator, action)?),
@@ -47,10 +48,11 @@ pub(super) fn authorizations<'a>(
     Ok(())
 }
 
-fn action_leg<'a>(
-    locator: &Locator<'a, '_>,
+#[inline(always)]
+fn action_leg<'a, 'n>(
+    locator: &Locator<'a, 'n>,
     action: Action,
-) -> Result<Authorization<'a>, InvalidRequest> {
+) -> Result<Authorization<'a, 'n>, InvalidRequest> {
     let request = locator.request;
     match action.row().resource {
         ResourceKind::Account => account_leg(locator, action, locator.region()?),
@@ -90,10 +92,10 @@ fn action_leg<'a>(
     }
 }
 
-fn operation_legs<'a>(
-    locator: &Locator<'a, '_>,
+fn operation_legs<'a, 'n>(
+    locator: &Locator<'a, 'n>,
     operation: Operation,
-) -> Result<Authorizations<'a>, InvalidRequest> {
+) -> Result<Authorizations<'a, 'n>, InvalidRequest> {
     let parameters = &locator.request.parameters;
     match operation {
         Operation::ReEncrypt => re_encrypt(locator),
@@ -170,7 +172,7 @@ fn operation_legs<'a>(
     }
 }
 
-fn re_encrypt<'a>(locator: &Locator<'a, '_>) -> Result<Authorizations<'a>, InvalidRequest> {
+fn re_encrypt<'a, 'n>(locator: &Locator<'a, 'n>) -> Result<Authorizations<'a, 'n>, InvalidRequest> {
     let (request, parameters) = (locator.request, &locator.request.parameters);
     let source = locate(locator, request.key_id.as_ref(), "key_id")?;
     let destination =
@@ -191,7 +193,7 @@ fn re_encrypt<'a>(locator: &Locator<'a, '_>) -> Result<Authorizations<'a>, Inval
 }
 
 /// What a request says of its one key. The data-key operations have no choice of algorithm.
-fn of_request<'a>(request: &'a Request<'a>, located: &Located<'a>) -> LegFacts<'a> {
+fn of_request<'a, 'n>(request: &'a Request<'a>, located: &Located<'a, 'n>) -> LegFacts<'a> {
     let fixed = || match request.asked {
         Asked::Action(action) => action.bare().starts_with("GenerateDataKey"),
         Asked::Operation(operation) => operation.name().starts_with("GenerateDataKey"),
@@ -204,7 +206,7 @@ fn of_request<'a>(request: &'a Request<'a>, located: &Located<'a>) -> LegFacts<'
     }
 }
 
-fn is_same(a: &Located<'_>, b: &Located<'_>) -> bool {
+fn is_same(a: &Located<'_, '_>, b: &Located<'_, '_>) -> bool {
     match (&a.resource, &b.resource) {
         (Resource::Key(a), Resource::Key(b)) => a.arn == b.arn,
         (Resource::UnknownKey { arn: a, .. }, Resource::UnknownKey { arn: b, .. }) => a == b,
@@ -212,15 +214,17 @@ fn is_same(a: &Located<'_>, b: &Located<'_>) -> bool {
     }
 }
 
-fn locate<'a>(
-    locator: &Locator<'a, '_>,
+fn locate<'a, 'n>(
+    locator: &Locator<'a, 'n>,
     id: Option<&KeyId<'a>>,
     field: &str,
-) -> Result<Located<'a>, InvalidRequest> {
+) -> Result<Located<'a, 'n>, InvalidRequest> {
     locator.key(id.ok_or_else(|| no_key(field))?, field)
 }
 
-fn named_alias<'a>(locator: &Locator<'a, '_>) -> Result<(Resource<'a>, &'a str), InvalidRequest> {
+fn named_alias<'a, 'n>(
+    locator: &Locator<'a, 'n>,
+) -> Result<(Resource<'a, 'n>, &'a str), InvalidRequest> {
     let name =
         locator.request.parameters.alias_name.ok_or_else(|| no_key("parameters.alias_name"))?;
     locator.alias(name, "parameters.alias_name")
@@ -230,30 +234,34 @@ fn no_key(field: &str) -> InvalidRequest {
     InvalidRequest::new(field, "missing: the operation needs it")
 }
 
-fn key_leg<'a>(
+fn key_leg<'a, 'n>(
     action: Action,
-    located: Located<'a>,
+    located: Located<'a, 'n>,
     facts: LegFacts<'a>,
     role: KeyRole,
-) -> Authorization<'a> {
+) -> Authorization<'a, 'n> {
     Authorization { action, resource: located.resource, region: located.region, facts, role }
 }
 
-fn alias_leg<'a>(action: Action, resource: Resource<'a>, region: &'a str) -> Authorization<'a> {
+fn alias_leg<'a, 'n>(
+    action: Action,
+    resource: Resource<'a, 'n>,
+    region: &'a str,
+) -> Authorization<'a, 'n> {
     Authorization { action, resource, region, facts: LegFacts::default(), role: KeyRole::Only }
 }
 
-fn account_leg<'a>(
-    locator: &Locator<'a, '_>,
+fn account_leg<'a, 'n>(
+    locator: &Locator<'a, 'n>,
     action: Action,
     region: &'a str,
-) -> Result<Authorization<'a>, InvalidRequest> {
+) -> Result<Authorization<'a, 'n>, InvalidRequest> {
     let resource = Resource::Any { arn: locator.in_account(region, "") };
     Ok(Authorization { action, resource, region, facts: LegFacts::default(), role: KeyRole::Only })
 }
 
 /// CreateKey and ReplicateKey with tags also need permission to tag.
-fn tag_leg<'a>(locator: &Locator<'a, '_>, region: &'a str) -> Option<Authorization<'a>> {
+fn tag_leg<'a, 'n>(locator: &Locator<'a, 'n>, region: &'a str) -> Option<Authorization<'a, 'n>> {
     if locator.request.parameters.tags.is_empty() {
         return None;
     }

@@ -29,10 +29,10 @@ use self::decision::{Answer, Decision, Denial, Layer, Leg, Legs, Missing};
 use self::explain::Explanation;
 use self::facts::Facts;
 use self::grants::SourceArns;
-use self::layers::{Question, every_naming};
+use self::layers::{Found, Question, every_naming};
 use self::legs::{Authorization, Authorizations};
 use self::observer::{Observer, Silent};
-use self::resource::{Locator, Resource};
+use self::resource::{Locator, Names, Resource};
 use super::evaluation::{AuthBeforeState, Profile};
 use super::kms::action::Action;
 use super::kms::key_state::{StateRefusal, outcome};
@@ -80,7 +80,8 @@ pub fn observed<'a>(
     observer: &mut impl Observer,
 ) -> Result<Answer<'a>, InvalidRequest> {
     let caller = Caller::find(snapshot, request)?;
-    let locator = Locator { snapshot, request, caller: &caller };
+    let names = Names::default();
+    let locator = Locator { snapshot, request, caller: &caller, names: &names };
     let mut authorizations = Authorizations::new();
     legs::authorizations(&locator, &mut authorizations)?;
     let organization = snapshot.organization.as_ref();
@@ -163,21 +164,22 @@ fn source_arns_differ(opened: &[Opened]) -> bool {
     from != to
 }
 
-fn name<'a>(resource: &Resource<'a>) -> Composed<'a> {
+fn name<'a>(resource: &Resource<'a, '_>) -> Composed<'a> {
     match resource {
         Resource::Key(key) => Composed::from(&*key.arn),
-        Resource::UnknownKey { arn, .. } | Resource::Alias { arn, .. } => arn.clone(),
+        Resource::UnknownKey { arn, .. } | Resource::Alias { arn, .. } => Composed::of(&[arn]),
         Resource::NewKey { arn } => Resource::shown(arn),
         Resource::Any { .. } => "*".into(),
-        Resource::RetiringPrincipal(arn) => arn.unwrap_or("*").into(),
+        Resource::RetiringPrincipal(arn) => Composed::of(&[arn.unwrap_or("*")]),
     }
 }
 
+#[inline(always)]
 fn decide_leg<'a>(
     snapshot: &'a Snapshot,
     request: &'a Request<'a>,
     caller: &Caller<'a>,
-    authorization: &Authorization<'a>,
+    authorization: &Authorization<'a, '_>,
     source_arns: SourceArns,
     observer: &mut impl Observer,
 ) -> (Decision<'a>, Opened) {
@@ -238,6 +240,7 @@ fn after_state<'a>(decision: Decision<'a>, refusal: Option<StateRefusal>) -> Dec
 }
 
 /// Asks every layer, then combines.
+#[inline(always)]
 fn authorized<'a>(
     facts: &Facts<'a, '_>,
     source_arns: SourceArns,
@@ -246,50 +249,47 @@ fn authorized<'a>(
     let caller = facts.caller;
     let mut question = Question::new(facts, observer);
     let guard = guardrails::guardrails(&mut question);
-    let key = match facts.resource {
-        Resource::Key(key) => {
-            // `*` is no permission for a service.
-            let service = matches!(caller.principal, Principal::Service { .. });
-            let allows_by = match (service, caller.is_bare_federated()) {
-                (true, _) => exact_naming,
-                (false, true) => exact_or_account,
-                (false, false) => every_naming,
-            };
-            Some((*key, question.key_policy(key, allows_by)))
-        }
-        _ => None,
-    };
+    let key = if let Resource::Key(key) = facts.resource { Some(*key) } else { None };
+    let found = key.map_or_else(Found::default, |key| {
+        // `*` is no permission for a service.
+        let service = matches!(caller.principal, Principal::Service { .. });
+        let allows_by = match (service, caller.is_bare_federated()) {
+            (true, _) => exact_naming,
+            (false, true) => exact_or_account,
+            (false, false) => every_naming,
+        };
+        question.key_policy(key, allows_by)
+    });
     let (own_denies, limits) = guardrails::own_policies(&mut question);
     let limits = &limits;
-    let key_denies = key.as_ref().and_then(|(_, found)| found.denies);
     let (grants, own_grants) = match key {
-        Some((key, _)) => grants::applicable(facts, key, source_arns, question.observer),
+        Some(key) => grants::applicable(facts, key, source_arns, question.observer),
         None => Default::default(),
     };
     let (grants, none) = (&grants, Allows::default());
     let account = caller.account();
-    let path = match (&key, &caller.principal) {
-        (Some((_, found)), Principal::Service { .. }) => {
+    let path = match (key, &caller.principal) {
+        (Some(_), Principal::Service { .. }) => {
             // A service has neither boundary nor session policies that could limit it.
             let key_policy = found.allows.direct;
             Path::Service { key_policy, grant: grants.direct.or(grants.behind) }
         }
         (None, _) => Path::NoKey(limits),
-        (Some((key, found)), _) if Some(key.account) == account => Path::SameAccount {
+        (Some(key), _) if Some(key.account) == account => Path::SameAccount {
             key_policy: &found.allows,
             grants,
             limits,
             dual_control: facts.snapshot.evaluation.profile == Profile::DualControl
                 && !matches!(caller.principal, Principal::Root { .. }),
         },
-        (Some((_, found)), _) => {
+        (Some(_), _) => {
             // Nothing reaches across accounts for a federated session without session policies.
             let own_grants = if caller.is_bare_federated() { &none } else { &own_grants };
             Path::CrossAccount { key_policy: &found.allows, grants, own_grants, limits }
         }
     };
     combine(&Verdicts {
-        denied: guard.denies.or(key_denies).or(own_denies),
+        denied: guard.denies.or(found.denies).or(own_denies),
         barred: barred(facts).or(guard.missing),
         path,
     })
@@ -327,6 +327,7 @@ const KEPT_BY_AWS: [Action; 7] = [
 ];
 
 /// What keeps a request out whatever the policies say.
+#[inline(always)]
 fn barred(facts: &Facts<'_, '_>) -> Option<Missing> {
     if facts.caller.unknown {
         return Some(Missing::UnknownPrincipal);

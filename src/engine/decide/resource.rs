@@ -1,5 +1,7 @@
 //! What an authorization is about: a key, an alias, or nothing in particular.
 
+use std::cell::OnceCell;
+
 use super::caller::Caller;
 use crate::engine::policy::arn_pattern::Target;
 use crate::engine::snapshot::{Key, Snapshot};
@@ -11,42 +13,61 @@ use crate::engine::term::request::{InvalidRequest, Request};
 
 /// What an authorization is about.
 #[derive(Clone, Debug)]
-pub enum Resource<'a> {
+pub enum Resource<'a, 'n> {
     /// A key of the set.
     Key(&'a Key),
     /// A key, or an alias of one, that the set does not have.
     UnknownKey {
         /// Its ARN, or the ARN of the alias.
-        arn: Composed<'a>,
+        arn: &'n str,
         /// Of another account than the caller's.
         foreign: bool,
     },
     /// An alias as such.
     Alias {
         /// Its ARN.
-        arn: Composed<'a>,
+        arn: &'n str,
         /// Its account.
         account: AccountId,
     },
     /// A key that is being made.
     NewKey {
         /// `arn:…:key/` and whatever its id will be.
-        arn: Composed<'a>,
+        arn: &'n str,
     },
     /// No resource. KMS accepts `*`, and for CreateKey all of an account.
     Any {
         /// `arn:…:` of the caller's account and whatever it is.
-        arn: Composed<'a>,
+        arn: &'n str,
     },
     /// The principal that ListRetirableGrants names.
-    RetiringPrincipal(Option<&'a str>),
+    RetiringPrincipal(Option<&'n str>),
+}
+
+/// Names that were put together for one request. They stand where they are, so that what bears them
+/// is short.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Enough for every operation but one.
+    first: [OnceCell<Composed<'static>>; 2],
+    rest: OnceCell<Box<Names>>,
+}
+
+impl Names {
+    /// Keeps a name.
+    fn keep(&self, name: Composed<'static>) -> &str {
+        match self.first.iter().find(|cell| cell.get().is_none()) {
+            Some(free) => free.get_or_init(|| name),
+            None => self.rest.get_or_init(Box::default).keep(name),
+        }
+    }
 }
 
 /// Stands for "whatever it is" at the end of an ARN: no policy writes it, so that a wildcard alone
 /// matches it, and an asterisk as a character does not.
 const WHATEVER: &str = "\u{F8FF}";
 
-impl Resource<'_> {
+impl<'n> Resource<'_, 'n> {
     /// How answers write the ARN of a key that is being made.
     #[must_use]
     pub(super) fn shown(arn: &str) -> Composed<'static> {
@@ -88,27 +109,29 @@ impl Resource<'_> {
 }
 
 /// Finds keys and aliases for one caller.
-pub struct Locator<'a, 'c> {
+pub struct Locator<'a, 'n> {
     /// The set.
     pub snapshot: &'a Snapshot,
     /// The request.
     pub request: &'a Request<'a>,
     /// The caller.
-    pub caller: &'c Caller<'a>,
+    pub caller: &'n Caller<'a>,
+    /// Where names are kept that are put together.
+    pub names: &'n Names,
 }
 
 /// A key that was found, or not.
 #[derive(Clone, Debug)]
-pub struct Located<'a> {
+pub struct Located<'a, 'n> {
     /// The key.
-    pub resource: Resource<'a>,
+    pub resource: Resource<'a, 'n>,
     /// Its Region.
     pub region: &'a str,
     /// The alias by which the request named it.
     pub alias: Option<&'a str>,
 }
 
-impl<'a> Locator<'a, '_> {
+impl<'a, 'n> Locator<'a, 'n> {
     /// The key that a `KeyId` parameter names.
     ///
     /// Source: AWS KMS Developer Guide, "Key identifiers (KeyId)".
@@ -116,23 +139,30 @@ impl<'a> Locator<'a, '_> {
     /// # Errors
     ///
     /// No Region, or no account, can be told.
-    pub fn key(&self, id: &KeyId<'a>, field: &str) -> Result<Located<'a>, InvalidRequest> {
+    #[inline(always)]
+    pub fn key(&self, id: &KeyId<'a>, field: &str) -> Result<Located<'a, 'n>, InvalidRequest> {
         let alias = id.alias_name();
         let region = match id.region() {
             Some(region) => region,
             None => self.region()?,
         };
-        let arn: Composed<'a> = match id {
-            KeyId::Arn(arn) | KeyId::AliasArn(arn) => arn.text.into(),
-            KeyId::Id(id) => self.local(region, "key/", id, field)?,
-            KeyId::AliasName(name) => self.local(region, "", name, field)?,
+        let made = match id {
+            KeyId::Arn(_) | KeyId::AliasArn(_) => None,
+            KeyId::Id(id) => Some(self.local(region, "key/", id, field)?),
+            KeyId::AliasName(name) => Some(self.local(region, "", name, field)?),
         };
-        let found = if alias.is_some() { self.behind(&arn) } else { self.snapshot.key(&arn) };
+        let told = match id {
+            KeyId::Arn(arn) | KeyId::AliasArn(arn) => arn.text,
+            KeyId::Id(id) | KeyId::AliasName(id) => id,
+        };
+        let arn = made.as_deref().unwrap_or(told);
+        let found = if alias.is_some() { self.behind(arn) } else { self.snapshot.key(arn) };
         let resource = match found {
             Some(key) => Resource::Key(key),
             None => {
                 let account = id.home().map(|(account, _)| account).or(self.caller.account());
-                let own = account == self.caller.account() && self.caller.may_reach(&arn);
+                let own = account == self.caller.account() && self.caller.may_reach(arn);
+                let arn = made.map_or(told, |made| self.names.keep(made));
                 Resource::UnknownKey { foreign: !own, arn }
             }
         };
@@ -141,14 +171,14 @@ impl<'a> Locator<'a, '_> {
 
     /// The key with the id of `key` in another Region.
     #[must_use]
-    pub fn twin(&self, key: &Key, region: &'a str) -> Located<'a> {
+    pub fn twin(&self, key: &Key, region: &'a str) -> Located<'a, 'n> {
         let account = key.account.as_str();
         let parts = ["arn:", key.partition(), ":kms:", region, ":", account, ":key/", key.id()];
         let arn = Composed::of(&parts);
         let foreign = Some(key.account) != self.caller.account() || !self.caller.may_reach(&arn);
         let resource = match self.snapshot.key(&arn) {
             Some(key) => Resource::Key(key),
-            None => Resource::UnknownKey { arn, foreign },
+            None => Resource::UnknownKey { arn: self.names.keep(arn), foreign },
         };
         Located { resource, region, alias: None }
     }
@@ -167,21 +197,18 @@ impl<'a> Locator<'a, '_> {
         &self,
         name: &str,
         field: &str,
-    ) -> Result<(Resource<'a>, &'a str), InvalidRequest> {
+    ) -> Result<(Resource<'a, 'n>, &'a str), InvalidRequest> {
         let region = self.region()?;
-        let arn = self.local(region, "", name, field)?;
+        let arn = self.names.keep(self.local(region, "", name, field)?);
         let account = self.account(field)?;
         Ok((Resource::Alias { arn, account }, region))
     }
 
     /// The key behind an alias, or an unknown key that is named after the alias.
     #[must_use]
-    pub fn target_of(&self, alias: &Resource<'a>, region: &'a str) -> Located<'a> {
-        let arn = match alias {
-            Resource::Alias { arn, .. } => arn.clone(),
-            _ => "".into(),
-        };
-        let resource = match self.behind(&arn) {
+    pub fn target_of(&self, alias: &Resource<'a, 'n>, region: &'a str) -> Located<'a, 'n> {
+        let arn = if let Resource::Alias { arn, .. } = alias { *arn } else { "" };
+        let resource = match self.behind(arn) {
             Some(key) => Resource::Key(key),
             None => Resource::UnknownKey { arn, foreign: false },
         };
@@ -224,7 +251,7 @@ impl<'a> Locator<'a, '_> {
         kind: &str,
         name: &str,
         field: &str,
-    ) -> Result<Composed<'a>, InvalidRequest> {
+    ) -> Result<Composed<'static>, InvalidRequest> {
         let account = self.account(field)?;
         let partition = self.caller.partition().unwrap_or("aws");
         let parts = ["arn:", partition, ":kms:", region, ":", account.as_str(), ":", kind, name];
@@ -233,10 +260,11 @@ impl<'a> Locator<'a, '_> {
 
     /// `arn:…:` of the caller's account in a Region, `kind`, and whatever follows.
     #[must_use]
-    pub fn in_account(&self, region: &str, kind: &str) -> Composed<'a> {
+    pub fn in_account(&self, region: &str, kind: &str) -> &'n str {
         let partition = self.caller.partition().unwrap_or("aws");
         let account = self.caller.account();
         let account = account.as_ref().map_or("", AccountId::as_str);
-        Composed::of(&["arn:", partition, ":kms:", region, ":", account, ":", kind, WHATEVER])
+        let parts = ["arn:", partition, ":kms:", region, ":", account, ":", kind, WHATEVER];
+        self.names.keep(Composed::of(&parts))
     }
 }

@@ -93,6 +93,7 @@ impl Marks {
     /// The marks of every principal of a policy that may be about a caller. `behind_federated` are
     /// those of the user behind a federated session.
     #[must_use]
+    #[inline(always)]
     pub fn caller(
         principal: &Principal<'_>,
         role_arn: Option<&str>,
@@ -246,10 +247,9 @@ impl Sieve {
     #[inline]
     #[must_use]
     pub fn passes(&self, gist: &Gist) -> bool {
-        // All at once: most statements fail, now for this reason, now for that.
-        gist.actions.meets(self.action)
-            & gist.principals.meet(self.principals)
-            & gist.resources.meet(self.resources)
+        gist.principals.meet(self.principals)
+            && gist.actions.meets(self.action)
+            && gist.resources.meet(self.resources)
     }
 }
 

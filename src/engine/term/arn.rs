@@ -141,7 +141,9 @@ mod tests {
         for cut in 0..=whole.len() {
             for with in ["", ":", "::", "a", "1", "é"] {
                 let text = [&whole[..cut], with, &whole[(cut + 1).min(whole.len())..]].concat();
-                for text in [text.clone(), text.replace("us-west-2", ""), text.replace("kms", "k:s")] {
+                for text in
+                    [text.clone(), text.replace("us-west-2", ""), text.replace("kms", "k:s")]
+                {
                     let found = Arn::usual(&text);
                     usual += usize::from(found.is_some());
                     assert!(found.is_none() || found == Arn::general(&text), "{text:?}");

@@ -144,6 +144,7 @@ impl ConditionKey {
 
     /// Whether `name` names this key.
     #[must_use]
+    #[inline(always)]
     pub fn is(&self, name: &str) -> bool {
         same(&self.name, name)
     }

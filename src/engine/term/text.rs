@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// Whether the texts are equal when case does not count, in any script.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn same(a: &str, b: &str) -> bool {
     if a == b {
@@ -17,7 +17,7 @@ pub fn same(a: &str, b: &str) -> bool {
 
 /// Whether the last characters are of one byte each, in both texts, and are others in any case. Most
 /// names are told apart by this.
-#[inline]
+#[inline(always)]
 fn end_differently(a: &[u8], b: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let differ = |a: u64, b: u64| (a | b) & (ONES << 7) == 0 && (a ^ b) & !(ONES << 5) != 0;

@@ -140,8 +140,8 @@ fn role_arn<'a>(text: &'a str, principal: &Principal<'a>) -> Refused<Option<Arn<
     let Principal::Session { account, role, .. } = principal else {
         return refuse(FIELD, "only a session of a role has a role behind it");
     };
-    let arn =
-        Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.resource().starts_with("role/"));
+    let arn = Arn::parse(text)
+        .filter(|arn| arn.service() == "iam" && arn.resource().starts_with("role/"));
     let Some(arn) = arn else { return refuse(FIELD, format!("`{text}` is not the ARN of a role")) };
     if arn.account_id() != Some(*account) {
         return refuse(FIELD, format!("`{text}` is not of the session's account {account}"));

@@ -89,6 +89,7 @@ pub enum Comparison {
 impl Comparison {
     /// Whether an ordering fulfils it.
     #[must_use]
+    #[inline(always)]
     pub fn holds(self, ordering: Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
@@ -163,6 +164,7 @@ impl Condition {
     }
 
     /// The operator on one value.
+    #[inline(always)]
     fn element(&self, value: Scalar<'_>, context: &impl Context) -> Truth {
         match (value.is_empty(), self.quantifier) {
             (true, Quantifier::ForAll) => return Truth::True,

@@ -117,7 +117,12 @@ impl Reading<'_> {
 /// ARN of an alias of `key`, from its name or ARN.
 fn alias_arn(name: &str, key: &Arn<'_>) -> Option<String> {
     if is_alias_name(name) {
-        return Some(format!("arn:{}:kms:{}:{}:{name}", key.partition(), key.region(), key.account()));
+        return Some(format!(
+            "arn:{}:kms:{}:{}:{name}",
+            key.partition(),
+            key.region(),
+            key.account()
+        ));
     }
     let Ok(KeyId::AliasArn(arn)) = KeyId::parse(name) else { return None };
     is_home(&arn, key).then(|| name.to_owned())
@@ -128,7 +133,9 @@ fn target_arn(target: &str, alias: &Arn<'_>) -> Option<String> {
     if is_id(target) {
         return Some(format!(
             "arn:{}:kms:{}:{}:key/{target}",
-            alias.partition(), alias.region(), alias.account()
+            alias.partition(),
+            alias.region(),
+            alias.account()
         ));
     }
     let Ok(KeyId::Arn(key)) = KeyId::parse(target) else { return None };
@@ -137,5 +144,6 @@ fn target_arn(target: &str, alias: &Arn<'_>) -> Option<String> {
 
 /// Whether alias and key are of one account and Region, as they must be.
 fn is_home(alias: &Arn<'_>, key: &Arn<'_>) -> bool {
-    (alias.partition(), alias.region(), alias.account()) == (key.partition(), key.region(), key.account())
+    (alias.partition(), alias.region(), alias.account())
+        == (key.partition(), key.region(), key.account())
 }

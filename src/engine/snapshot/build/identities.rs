@@ -158,7 +158,8 @@ impl Reading<'_> {
         let text = self.required_text(item, "Arn")?;
         let told = self.text(item, shape.name);
         let span = item.member("Arn").map_or(item.span, |json| json.span);
-        let parsed = Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.region().is_empty());
+        let parsed =
+            Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.region().is_empty());
         let found = parsed.and_then(|arn| {
             let name = arn.resource().strip_prefix(shape.resource)?.rsplit('/').next()?;
             Some((arn, arn.account_id()?, name)).filter(|_| !name.is_empty())
