@@ -68,7 +68,10 @@ pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
         now: Timestamp::new(1_767_225_600, 0),
         overrides: Vec::new(),
     };
-    decide(snapshot, &request).expect("a valid request").verdict()
+    match decide(snapshot, &request) {
+        Ok(answer) => answer.verdict(),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// A set of documents, compiled.

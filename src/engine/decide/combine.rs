@@ -78,7 +78,8 @@ impl<'a> Allows<'a> {
     /// One of them, however it names the caller.
     #[must_use]
     pub fn any(&self) -> Option<Matched<'a>> {
-        self.direct.or(self.behind).or(self.account)
+        let nearer = self.direct.as_ref().or(self.behind.as_ref());
+        nearer.or(self.account.as_ref()).copied()
     }
 }
 

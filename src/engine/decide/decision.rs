@@ -9,6 +9,7 @@ use crate::engine::term::composed::Composed;
 
 /// A kind of policy that takes part in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u64)] // a whole word: what holds one is moved without looking at parts of words
 pub enum Layer {
     /// The policy of the key, its `AWS_RAM` policy included.
     KeyPolicy,
@@ -96,6 +97,7 @@ impl<'a> Permit<'a> {
 
 /// The decision on one authorization.
 #[derive(Clone, Debug)]
+#[repr(u64)]
 pub enum Decision<'a> {
     /// Do it.
     Allow(Permit<'a>),
@@ -105,6 +107,7 @@ pub enum Decision<'a> {
 
 /// Why an authorization is denied.
 #[derive(Clone, Debug)]
+#[repr(u64)]
 pub enum Denial<'a> {
     /// A Deny applies, or may apply.
     Explicit(Matched<'a>),

@@ -35,7 +35,7 @@ use self::observer::{Observer, Silent};
 use self::resource::{Locator, Names, Resource};
 use super::evaluation::{AuthBeforeState, Profile};
 use super::kms::action::Action;
-use super::kms::key_state::{StateRefusal, outcome};
+use super::kms::key_state::outcome;
 use super::snapshot::Snapshot;
 use super::term::composed::Composed;
 use super::term::key_id::is_reserved_alias;
@@ -90,17 +90,18 @@ pub fn observed<'a>(
         let owner = claims::owner(&authorization.resource);
         claims::check(organization, request, owner, claims::RESOURCE)?;
     }
-    let mut decide_all = |source_arns: SourceArns, legs: &mut Legs<'a>| {
-        let mut opened = ArrayVec::<Opened, 3>::new();
+    let mut opened = ArrayVec::<Opened, 3>::new();
+    let mut decide_all = |source_arns, legs: &mut Legs<'a>, opened: &mut ArrayVec<_, 3>| {
         legs.clear();
+        opened.clear();
         for authorization in &authorizations {
-            let (decision, by) =
-                decide_leg(snapshot, request, &caller, authorization, source_arns, observer);
+            let mut by = Opened::Not;
+            let facts = (snapshot, request, &caller);
+            let decision = decide_leg(facts, authorization, source_arns, observer, &mut by);
             let resource = name(&authorization.resource);
             legs.push(Leg { action: authorization.action, resource, decision });
             opened.push(by);
         }
-        opened
     };
     let mut answer = Answer {
         principal: request.principal.text(),
@@ -112,10 +113,10 @@ pub fn observed<'a>(
         }),
         dry_run: request.dry_run,
     };
-    let opened = decide_all(SourceArns::Whichever, &mut answer.legs);
+    decide_all(SourceArns::Whichever, &mut answer.legs, &mut opened);
     if request.asked_re_encrypt() && source_arns_differ(&opened) {
         for source_arns in [SourceArns::With, SourceArns::Without] {
-            let opened = decide_all(source_arns, &mut answer.legs);
+            decide_all(source_arns, &mut answer.legs, &mut opened);
             if opened.iter().all(|by| *by != Opened::Not) {
                 return Ok(answer);
             }
@@ -176,13 +177,12 @@ fn name<'a>(resource: &Resource<'a, '_>) -> Composed<'a> {
 
 #[inline(always)]
 fn decide_leg<'a>(
-    snapshot: &'a Snapshot,
-    request: &'a Request<'a>,
-    caller: &Caller<'a>,
+    (snapshot, request, caller): (&'a Snapshot, &'a Request<'a>, &Caller<'a>),
     authorization: &Authorization<'a, '_>,
     source_arns: SourceArns,
     observer: &mut impl Observer,
-) -> (Decision<'a>, Opened) {
+    opened: &mut Opened,
+) -> Decision<'a> {
     let mut facts = Facts {
         snapshot,
         request,
@@ -193,7 +193,6 @@ fn decide_leg<'a>(
         leg: authorization.facts,
         user_id: OnceCell::new(),
     };
-    let mut opened = Opened::Not;
     let decision = match authorization.resource {
         Resource::UnknownKey { foreign, .. } => Decision::Deny(Denial::Implicit(if foreign {
             Missing::UnknownForeignKey
@@ -207,36 +206,32 @@ fn decide_leg<'a>(
             let refusal = outcome(authorization.action, &key.facts(), authorization.role).err();
             // Only the keys of ReEncrypt are compared.
             let compared = request.asked_re_encrypt();
-            let by = |decision: &Decision<'_>| match compared {
-                true => Opened::by(snapshot, &key.arn, decision),
-                false => Opened::Not,
-            };
-            match (refusal, snapshot.evaluation.auth_before_state) {
-                (Some(refusal), AuthBeforeState::No) => {
+            let state_first = snapshot.evaluation.auth_before_state == AuthBeforeState::No;
+            match refusal.filter(|_| state_first) {
+                Some(refusal) => {
                     if compared {
-                        opened = by(&authorized(&facts, source_arns, &mut Silent));
+                        let decision = authorized(&facts, source_arns, &mut Silent);
+                        *opened = Opened::by(snapshot, &key.arn, &decision);
                     }
                     Decision::Deny(Denial::KeyState(refusal))
                 }
-                (refusal, _) => {
-                    let decision = authorized(&facts, source_arns, observer);
-                    opened = by(&decision);
-                    after_state(decision, refusal)
+                None => {
+                    let mut decision = authorized(&facts, source_arns, observer);
+                    if compared {
+                        *opened = Opened::by(snapshot, &key.arn, &decision);
+                    }
+                    // What is authorized may still be impossible in the key's state.
+                    if let (Decision::Allow(_), Some(refusal)) = (&decision, refusal) {
+                        decision = Decision::Deny(Denial::KeyState(refusal));
+                    }
+                    decision
                 }
             }
         }
         _ => authorized(&facts, source_arns, observer),
     };
     observer.leg(&facts, &decision);
-    (decision, opened)
-}
-
-/// What is authorized may still be impossible in the key's state.
-fn after_state<'a>(decision: Decision<'a>, refusal: Option<StateRefusal>) -> Decision<'a> {
-    match (decision, refusal) {
-        (Decision::Allow(_), Some(refusal)) => Decision::Deny(Denial::KeyState(refusal)),
-        (decision, _) => decision,
-    }
+    decision
 }
 
 /// Asks every layer, then combines.

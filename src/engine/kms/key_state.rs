@@ -187,6 +187,7 @@ impl StateRefusal {
 ///
 /// What KMS raises instead. Where its table names two exceptions for a key that is pending
 /// deletion, it is `KMSInvalidStateException`.
+#[inline]
 pub fn outcome(action: Action, key: &KeyFacts, role: KeyRole) -> Result<(), StateRefusal> {
     let column = match key.state {
         KeyState::Enabled => 0,
@@ -198,6 +199,9 @@ pub fn outcome(action: Action, key: &KeyFacts, role: KeyRole) -> Result<(), Stat
         KeyState::Updating => 6,
     };
     let cell = action.row().states.get(column).copied().unwrap_or(Cell::Unavailable);
+    if cell == Cell::Ok {
+        return Ok(());
+    }
     refusal(cell, key, role).map_or(Ok(()), Err)
 }
 

@@ -170,18 +170,19 @@ pub enum Scalar<'a> {
 
 impl Scalar<'_> {
     /// Hands the value to `read` as text.
-    pub fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
+    #[inline]
+    pub fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
         match self {
             Self::Text(text) => read(text),
             Self::Bool(true) => read("true"),
             Self::Bool(false) => read("false"),
-            Self::Integer(_) | Self::Time(_) => read(ShortText::of(&self).as_str()),
+            Self::Integer(_) | Self::Time(_) => read(ShortText::of(self).as_str()),
         }
     }
 
     /// Whether it is the empty text.
     #[must_use]
-    pub fn is_empty(self) -> bool {
+    pub fn is_empty(&self) -> bool {
         matches!(self, Self::Text(""))
     }
 }

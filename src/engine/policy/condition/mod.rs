@@ -117,12 +117,12 @@ impl Condition {
         if let Test::Null(operands) = &self.test {
             return null(operands, &values);
         }
-        match values {
+        match &values {
             Values::Unknown => Truth::Unsure,
             Values::Absent => self.absent(evaluation),
             Values::One(value) => self.element(value, context),
             Values::Each(values) => {
-                let each = || values.iter().map(|value| self.element(value, context));
+                let each = || values.iter().map(|value| self.element(&value, context));
                 let (all, any) =
                     (each().fold(Truth::True, Truth::and), each().fold(Truth::False, Truth::or));
                 match self.key.source {
@@ -134,7 +134,7 @@ impl Condition {
                 }
             }
             Values::Many(values) => {
-                let each = || values.iter().map(|value| self.element(value, context));
+                let each = || values.iter().map(|value| self.element(&value, context));
                 let any = || each().fold(Truth::False, Truth::or);
                 match (self.quantifier, evaluation.multivalue_without_setop) {
                     (Quantifier::ForAll, _) => each().fold(Truth::True, Truth::and),
@@ -165,7 +165,7 @@ impl Condition {
 
     /// The operator on one value.
     #[inline(always)]
-    fn element(&self, value: Scalar<'_>, context: &impl Context) -> Truth {
+    fn element(&self, value: &Scalar<'_>, context: &impl Context) -> Truth {
         match (value.is_empty(), self.quantifier) {
             (true, Quantifier::ForAll) => return Truth::True,
             (true, Quantifier::ForAny) => return Truth::False,

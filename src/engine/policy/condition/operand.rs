@@ -17,7 +17,7 @@ use crate::engine::term::values::{Context, Scalar};
 
 impl Test {
     /// Whether the value matches one of the operands; `None` when it has not their type.
-    pub(super) fn matches(&self, value: Scalar<'_>, context: &impl Context) -> Option<Truth> {
+    pub(super) fn matches(&self, value: &Scalar<'_>, context: &impl Context) -> Option<Truth> {
         match self {
             Self::Text(templates) => Some(value.with_text(|text| {
                 any(templates.iter().map(|template| template.matches(text, context)))
@@ -31,13 +31,13 @@ impl Test {
                 Some(operands.iter().any(holds).into())
             }),
             Self::Date(comparison, operands) => {
-                let instant = instant(value)?;
+                let instant = instant(*value)?;
                 let holds = |operand: &Timestamp| comparison.holds(instant.cmp(operand));
                 Some(operands.iter().any(holds).into())
             }
             Self::Bool(operands) => {
                 let value = match value {
-                    Scalar::Bool(value) => value,
+                    Scalar::Bool(value) => *value,
                     other => other.with_text(truth_value)?,
                 };
                 Some(any(operands.iter().map(|operand| bool_operand(operand, value, context))))
