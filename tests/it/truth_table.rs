@@ -292,8 +292,8 @@ impl Row {
 /// The decision as a cell of the table: what an allow rests on, or `-` and the layer that is missing.
 fn cell(decision: &Decision<'_>) -> String {
     match decision {
-        Decision::Allow(permit) if permit.basis().is_empty() => "yes".to_owned(),
-        Decision::Allow(permit) => permit.basis().iter().map(|by| by.policy_id).collect(),
+        Decision::Allow(permit) if permit.basis().next().is_none() => "yes".to_owned(),
+        Decision::Allow(permit) => permit.basis().map(|by| by.policy_id).collect(),
         Decision::Deny(Denial::Implicit(Missing::Layer(layer))) => match layer {
             Layer::KeyPolicy => "-key".to_owned(),
             Layer::Identity => "-id".to_owned(),
@@ -629,7 +629,7 @@ fn an_allow_rests_on_something_and_a_denial_names_what_is_silent() {
             Decision::Allow(permit) => {
                 let root = row.own().is_some_and(|own| own.identity == Says3::NoLimit);
                 let keyless = matches!(row, Row::NoKey(_) | Row::Retire { .. });
-                assert!(!permit.basis().is_empty() || (root && keyless), "{row:?}");
+                assert!(permit.basis().next().is_some() || (root && keyless), "{row:?}");
             }
             Decision::Deny(Denial::Implicit(Missing::Layer(Layer::KeyPolicy))) => {}
             Decision::Deny(Denial::Implicit(Missing::Layer(layer))) => {

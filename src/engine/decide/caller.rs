@@ -113,10 +113,12 @@ impl<'a> Caller<'a> {
         claims::check_user_id(request, identity)?;
         // Where not even a name is known, any user may be the one behind a federated session.
         let behind_federated = match (issuer_arn, issuer_is_a_namesake) {
+            _ if !matches!(request.principal, Principal::Federated { .. }) => Marks::NONE,
             (Some(arn), _) => Marks::user(arn),
             (None, true) => Marks::user(request.principal.text()),
             (None, false) => Marks::ALL,
         };
+        let known = identity.map(|identity| identity.marks);
         Ok(Self {
             principal: request.principal,
             identity,
@@ -125,7 +127,7 @@ impl<'a> Caller<'a> {
             issuer_is_a_namesake,
             unknown: identity.is_none() && is_unknown(snapshot, &request.principal),
             has_session_policies: !request.session_policies.is_empty(),
-            marks: Marks::caller(&request.principal, role_arn, behind_federated),
+            marks: Marks::caller(&request.principal, known, role_arn, behind_federated),
             unique_id: request
                 .user_id
                 .map(|id| id.split(':').next().unwrap_or(id))

@@ -26,12 +26,11 @@ pub(super) const RESOURCE: Keys = ["aws:ResourceOrgID", "aws:ResourceOrgPaths"];
 /// The account is of the organization, so that the keys are derived; or it is not, and the request
 /// says that it were.
 pub(super) fn check(
-    organization: Option<&Organization>,
+    organization: &Organization,
     request: &Request<'_>,
     account: Option<AccountId>,
     keys: Keys,
 ) -> Result<(), InvalidRequest> {
-    let Some(organization) = organization else { return Ok(()) };
     let is_held = account.is_some_and(|account| organization.holds(account));
     for asserted in &request.context {
         let Some(key) = keys.iter().find(|key| same(key, asserted.name)) else { continue };

@@ -153,20 +153,19 @@ pub fn combine<'a>(verdicts: &Verdicts<'a, '_>) -> Decision<'a> {
         return Decision::Deny(Denial::Implicit(missing));
     }
     let allowed = match verdicts.path {
-        Path::Service { key_policy, grant } => key_policy
-            .or(grant)
-            .map(|by| basis([Some(by), None]))
-            .ok_or(Missing::Layer(Layer::KeyPolicy)),
-        Path::NoKey(limits) => limits.own().map(|by| basis([by, None])).map_err(Missing::Layer),
+        Path::Service { key_policy, grant } => {
+            key_policy.or(grant).map(|by| [Some(by), None]).ok_or(Missing::Layer(Layer::KeyPolicy))
+        }
+        Path::NoKey(limits) => limits.own().map(|by| [by, None]).map_err(Missing::Layer),
         Path::SameAccount { key_policy, grants, limits, dual_control } => {
             same_account(key_policy, grants, limits, dual_control).map_err(Missing::Layer)
         }
         Path::CrossAccount { key_policy, grants, own_grants, limits } => {
             cross_account(key_policy, grants, own_grants, limits).map_err(Missing::Layer)
         }
-        Path::Retire { by_grant: Some(by), .. } => Ok(basis([Some(by), None])),
+        Path::Retire { by_grant: Some(by), .. } => Ok([Some(by), None]),
         Path::Retire { by_grant: None, by_policy: true, limits } => {
-            limits.own().map(|by| basis([by, None])).map_err(Missing::Layer)
+            limits.own().map(|by| [by, None]).map_err(Missing::Layer)
         }
         Path::Retire { by_grant: None, by_policy: false, .. } => Err(Missing::NotRetirable),
     };
@@ -196,12 +195,12 @@ fn same_account<'a>(
             Says::NoLimit => None,
             Says::Silent => return Err(Layer::Identity),
         };
-        return Ok(basis([Some(by_key), by_identity]));
+        return Ok([Some(by_key), by_identity]);
     }
     match by_key {
-        Ok(by) => Ok(basis([Some(by), None])),
+        Ok(by) => Ok([Some(by), None]),
         Err(missing) => match key_policy.account.or(grants.account) {
-            Some(by) => limits.own().map(|own| basis([Some(by), own])),
+            Some(by) => limits.own().map(|own| [Some(by), own]),
             None => Err(missing),
         },
     }
@@ -251,14 +250,10 @@ fn cross_account<'a>(
 ) -> Result<Basis<'a>, Layer> {
     let by = key_policy.any().or(grants.any()).ok_or(Layer::KeyPolicy)?;
     match limits.own() {
-        Ok(own) => Ok(basis([Some(by), own])),
+        Ok(own) => Ok([Some(by), own]),
         Err(missing) => match by_grant(own_grants, limits) {
-            Ok(by) => Ok(basis([Some(by), None])),
+            Ok(by) => Ok([Some(by), None]),
             Err(_) => Err(missing),
         },
     }
-}
-
-fn basis(matched: [Option<Matched<'_>>; 2]) -> Basis<'_> {
-    matched.into_iter().flatten().collect()
 }

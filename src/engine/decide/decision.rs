@@ -73,8 +73,9 @@ pub struct Matched<'a> {
     pub statement: Option<&'a Statement>,
 }
 
-/// The statements and grants that a decision rests on.
-pub type Basis<'a> = ArrayVec<Matched<'a>, 2>;
+/// The statements and grants that an allow rests on: what opens, and the identity policy that must
+/// allow too.
+pub type Basis<'a> = [Option<Matched<'a>>; 2];
 
 /// Permission. Made by `combine` alone; names what it rests on.
 #[derive(Clone, Debug)]
@@ -88,10 +89,9 @@ impl<'a> Permit<'a> {
         Self { basis }
     }
 
-    /// What it rests on; empty only for the root user where no statement is needed.
-    #[must_use]
-    pub fn basis(&self) -> &[Matched<'a>] {
-        &self.basis
+    /// What it rests on; nothing only for the root user where no statement is needed.
+    pub fn basis(&self) -> impl Iterator<Item = &Matched<'a>> {
+        self.basis.iter().flatten()
     }
 }
 
@@ -245,11 +245,11 @@ impl<'a> Answer<'a> {
 impl<'a> Decision<'a> {
     /// The statements and grants that it rests on.
     pub fn basis(&self) -> impl Iterator<Item = Matched<'a>> + '_ {
-        let (allowing, denying) = match self {
-            Self::Allow(permit) => (permit.basis(), None),
-            Self::Deny(Denial::Explicit(by)) => (&[][..], Some(*by)),
-            Self::Deny(Denial::Implicit(_) | Denial::KeyState(_)) => (&[][..], None),
+        let basis = match self {
+            Self::Allow(permit) => permit.basis,
+            Self::Deny(Denial::Explicit(by)) => [Some(*by), None],
+            Self::Deny(Denial::Implicit(_) | Denial::KeyState(_)) => [None, None],
         };
-        allowing.iter().copied().chain(denying)
+        basis.into_iter().flatten()
     }
 }

@@ -36,9 +36,6 @@ pub(super) fn applicable<'a>(
     observer: &mut impl Observer,
 ) -> (Allows<'a>, Allows<'a>) {
     let (mut all, mut own) = (Allows::default(), Allows::default());
-    if !facts.snapshot.grants.any_on(&key.arn) {
-        return (all, own);
-    }
     let evaluation = &facts.snapshot.evaluation;
     let grantees = facts.caller.grantees();
     let of_caller = facts.snapshot.grants.to(&key.arn, &grantees);

@@ -79,53 +79,70 @@ pub fn observed<'a>(
     request: &'a Request<'a>,
     observer: &mut impl Observer,
 ) -> Result<Answer<'a>, InvalidRequest> {
+    // An answer is long: it is filled where it will be.
+    let mut answer = Ok(Answer {
+        principal: request.principal.text(),
+        legs: Legs::new(),
+        by_operation: matches!(request.asked, Asked::Operation(_)),
+        key_arn: None,
+        dry_run: request.dry_run,
+    });
+    if let Ok(unfilled) = &mut answer
+        && let Err(invalid) = fill(snapshot, request, observer, unfilled)
+    {
+        answer = Err(invalid);
+    }
+    answer
+}
+
+fn fill<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    observer: &mut impl Observer,
+    answer: &mut Answer<'a>,
+) -> Result<(), InvalidRequest> {
     let caller = Caller::find(snapshot, request)?;
     let names = Names::default();
     let locator = Locator { snapshot, request, caller: &caller, names: &names };
     let mut authorizations = Authorizations::new();
     legs::authorizations(&locator, &mut authorizations)?;
-    let organization = snapshot.organization.as_ref();
-    claims::check(organization, request, caller.account(), claims::PRINCIPAL)?;
-    for authorization in &authorizations {
-        let owner = claims::owner(&authorization.resource);
-        claims::check(organization, request, owner, claims::RESOURCE)?;
+    if let Some(organization) = &snapshot.organization {
+        claims::check(organization, request, caller.account(), claims::PRINCIPAL)?;
+        for authorization in &authorizations {
+            let owner = claims::owner(&authorization.resource);
+            claims::check(organization, request, owner, claims::RESOURCE)?;
+        }
     }
+    answer.key_arn = authorizations.iter().find_map(|authorization| match authorization.resource {
+        Resource::Key(key) => Some(&*key.arn),
+        _ => None,
+    });
     let mut opened = ArrayVec::<Opened, 3>::new();
     let mut decide_all = |source_arns, legs: &mut Legs<'a>, opened: &mut ArrayVec<_, 3>| {
         legs.clear();
         opened.clear();
         for authorization in &authorizations {
             let mut by = Opened::Not;
-            let facts = (snapshot, request, &caller);
-            let decision = decide_leg(facts, authorization, source_arns, observer, &mut by);
+            let asked = (snapshot, request, &caller);
+            let decision = decide_leg(asked, authorization, source_arns, observer, &mut by);
             let resource = name(&authorization.resource);
             legs.push(Leg { action: authorization.action, resource, decision });
             opened.push(by);
         }
-    };
-    let mut answer = Answer {
-        principal: request.principal.text(),
-        legs: Legs::new(),
-        by_operation: matches!(request.asked, Asked::Operation(_)),
-        key_arn: authorizations.iter().find_map(|authorization| match authorization.resource {
-            Resource::Key(key) => Some(&*key.arn),
-            _ => None,
-        }),
-        dry_run: request.dry_run,
     };
     decide_all(SourceArns::Whichever, &mut answer.legs, &mut opened);
     if request.asked_re_encrypt() && source_arns_differ(&opened) {
         for source_arns in [SourceArns::With, SourceArns::Without] {
             decide_all(source_arns, &mut answer.legs, &mut opened);
             if opened.iter().all(|by| *by != Opened::Not) {
-                return Ok(answer);
+                return Ok(());
             }
         }
         if let Some(leg) = answer.legs.last_mut() {
             leg.decision = Decision::Deny(Denial::Implicit(Missing::SourceArnDiffers));
         }
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// What opened a key, whatever its state: authorization comes before it.
@@ -257,7 +274,7 @@ fn authorized<'a>(
     });
     let (own_denies, limits) = guardrails::own_policies(&mut question);
     let limits = &limits;
-    let (grants, own_grants) = match key {
+    let (grants, own_grants) = match key.filter(|key| facts.snapshot.grants.any_on(&key.arn)) {
         Some(key) => grants::applicable(facts, key, source_arns, question.observer),
         None => Default::default(),
     };

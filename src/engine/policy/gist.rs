@@ -12,6 +12,7 @@ use super::principal::PrincipalPattern;
 use super::statement::{Principals, Resources, Statement};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::term::account::AccountId;
+use crate::engine::term::arn::Arn;
 use crate::engine::term::principal::Principal;
 
 /// A set of marks.
@@ -90,32 +91,42 @@ impl Marks {
         }
     }
 
-    /// The marks of every principal of a policy that may be about a caller. `behind_federated` are
-    /// those of the user behind a federated session.
+    /// The marks of the principals that name a user or role of the set, or its account.
     #[must_use]
-    #[inline(always)]
+    pub fn identity(arn: &Arn<'_>, name: &str, account: &AccountId) -> Self {
+        let named = match arn.resource().starts_with("role/") {
+            true => Self::role(arn.text).and(Self::role(name)),
+            false => Self::user(arn.text).and(Self::user(name)),
+        };
+        named.and(Self::account(account))
+    }
+
+    /// The marks of every principal of a policy that may be about a caller. `known` are those of the
+    /// user or role of the set that the caller is or has a session of, `behind_federated` those of the
+    /// user behind a federated session.
+    #[must_use]
     pub fn caller(
         principal: &Principal<'_>,
+        known: Option<Self>,
         role_arn: Option<&str>,
         behind_federated: Self,
     ) -> Self {
-        let account = principal.account().as_ref().map_or(Self::NONE, Self::account);
-        let itself = match principal {
-            Principal::Root { .. } => Self::NONE,
-            Principal::User { name, .. } => Self::of(2, name),
-            Principal::Session { arn, role, .. } => {
-                let named =
-                    |arn: &str| arn.strip_suffix(role).is_some_and(|path| path.ends_with('/'));
-                let behind = match role_arn {
-                    Some(role_arn) if !named(role_arn) => Self::role(role_arn),
-                    _ => Self::of(3, role),
-                };
-                Self::session(arn).and(behind)
+        let account = || principal.account().as_ref().map_or(Self::NONE, Self::account);
+        let named = match (principal, known) {
+            (Principal::Root { .. }, _) => account(),
+            (Principal::User { .. }, Some(known)) => known,
+            (Principal::User { name, .. }, None) => account().and(Self::of(2, name)),
+            (Principal::Session { arn, .. }, Some(known)) => Self::session(arn).and(known),
+            (Principal::Session { arn, role, .. }, None) => {
+                let behind = role_arn.map_or_else(|| Self::of(3, role), Self::role);
+                account().and(Self::session(arn)).and(behind)
             }
-            Principal::Federated { arn, .. } => Self::session(arn).and(behind_federated),
-            Principal::Service { name } => Self::service(name),
+            (Principal::Federated { arn, .. }, _) => {
+                account().and(Self::session(arn)).and(behind_federated)
+            }
+            (Principal::Service { name }, _) => Self::service(name),
         };
-        Self::ANYONE.and(account).and(itself)
+        Self::ANYONE.and(named)
     }
 
     /// The marks of either.

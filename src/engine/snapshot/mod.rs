@@ -17,6 +17,7 @@ use self::shards::Shards;
 use super::evaluation::Evaluation;
 use super::kms::key_state::{KeyFacts, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
 use super::policy::Policy;
+use super::policy::gist::Marks;
 use super::term::account::AccountId;
 use super::term::time::Timestamp;
 
@@ -176,6 +177,8 @@ pub struct Identity {
     pub tags: Box<[(Box<str>, Box<str>)]>,
     /// Whether it is a service-linked role.
     pub service_linked: bool,
+    /// The marks of the principals that name it or its account.
+    pub marks: Marks,
 }
 
 /// An account and a name in it, to look up users and roles without copying the name.

@@ -6,6 +6,7 @@ use super::sizes::Counted;
 use super::tags::Case;
 use crate::engine::json::{Json, Span};
 use crate::engine::policy::PolicyKind;
+use crate::engine::policy::gist::Marks;
 use crate::engine::snapshot::{Attached, Identity};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::arn::Arn;
@@ -200,6 +201,7 @@ impl Reading<'_> {
             boundary: None,
             tags,
             service_linked: arn.resource().starts_with(SERVICE_LINKED),
+            marks: Marks::identity(arn, name, account),
         };
         Some(Carrier { identity, attached, groups, boundary })
     }
