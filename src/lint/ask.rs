@@ -2,9 +2,10 @@
 
 use super::open::Open;
 use super::set::{Set, patterns};
-use crate::engine::decide::caller::{Caller, Naming};
+use crate::engine::decide::caller::Caller;
 use crate::engine::decide::decide;
 use crate::engine::decide::decision::Verdict;
+use crate::engine::decide::naming::Naming;
 use crate::engine::evaluation::{AbacInKeyPolicy, RamPolicy};
 use crate::engine::kms::action::{Action, ActionSet};
 use crate::engine::policy::arn_pattern::Target;

@@ -2,10 +2,11 @@
 //!
 //! Source: AWS KMS Developer Guide, "Grants in AWS KMS", "Creating grants".
 
-use super::caller::{Caller, Naming};
+use super::caller::Caller;
 use super::combine::Allows;
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
+use super::naming::Naming;
 use crate::engine::evaluation::{AccountGrantee, CrossAccountGrant, GrantLimit, KeyCase};
 use crate::engine::grant::{ContextConstraint, Grant, GranteeRef};
 use crate::engine::kms::action::Action;

@@ -1,9 +1,10 @@
 //! What each layer of policies says of one authorization.
 
-use super::caller::{Caller, Naming, Namings};
+use super::caller::Caller;
 use super::combine::{Allows, Says};
 use super::decision::{Layer, Matched};
 use super::facts::Facts;
+use super::naming::{Naming, Namings};
 use super::observer::{Observer, SeenStatement};
 use super::resource::Resource;
 use crate::engine::evaluation::RamPolicy;

@@ -66,7 +66,7 @@ fn action_leg<'a, 'n>(
         ResourceKind::AliasAndKey if matches!(request.key_id, Some(KeyId::AliasArn(_))) => {
             let Some(KeyId::AliasArn(arn)) = request.key_id else { return Err(no_key("key_id")) };
             let account = arn.account_id().ok_or_else(|| no_key("key_id"))?;
-            let resource = Resource::Alias { arn: arn.text.into(), account };
+            let resource = Resource::Alias { arn: arn.text, account };
             Ok(Authorization {
                 action,
                 resource,

@@ -14,6 +14,7 @@ mod kms_facts;
 mod layers;
 mod legs;
 pub mod message;
+pub mod naming;
 pub mod observer;
 pub mod reason;
 pub mod resource;
@@ -23,7 +24,7 @@ use std::cell::OnceCell;
 
 use arrayvec::ArrayVec;
 
-use self::caller::{Caller, Naming, Namings};
+use self::caller::Caller;
 use self::combine::{Allows, Path, Verdicts, combine};
 use self::decision::{Answer, Decision, Denial, Layer, Leg, Legs, Missing};
 use self::explain::Explanation;
@@ -31,6 +32,7 @@ use self::facts::Facts;
 use self::grants::SourceArns;
 use self::layers::{Found, Question, every_naming};
 use self::legs::{Authorization, Authorizations};
+use self::naming::{Naming, Namings};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Names, Resource};
 use super::evaluation::{AuthBeforeState, Profile};

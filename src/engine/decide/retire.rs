@@ -2,13 +2,13 @@
 //!
 //! Source: AWS KMS Developer Guide, "Retiring and revoking grants".
 
-use super::caller::Naming;
 use super::combine::{Limits, Path, Verdicts, combine};
 use super::decision::{Decision, Denial, Layer, Matched, Missing};
 use super::facts::Facts;
 use super::grants::{is_visible, names};
 use super::guardrails::{guardrails, own_policies};
 use super::layers::Question;
+use super::naming::Naming;
 use super::observer::Observer;
 use crate::engine::grant::Grant;
 use crate::engine::kms::action::Action;
