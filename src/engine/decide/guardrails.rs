@@ -150,40 +150,38 @@ pub(super) fn own_policies<'a, O: Observer>(
     let facts = question.facts;
     let caller = facts.caller;
     let mut denies: Option<Matched<'a>> = None;
-    let (identity, boundary) = match (&caller.principal, caller.identity) {
+    let mut limits =
+        Limits { identity: Says::Silent, boundary: Says::NoLimit, session: Says::NoLimit };
+    match (&caller.principal, caller.identity) {
         (Principal::Root { .. }, _) => {
-            let says = if is_assumed_root(facts) && !caller.has_session_policies {
-                Says::Silent
+            if is_assumed_root(facts) && !caller.has_session_policies {
+                limits.boundary = Says::Silent;
             } else {
-                Says::NoLimit
-            };
-            (says, says)
+                limits.identity = Says::NoLimit;
+            }
         }
-        (_, None) => (Says::Silent, Says::NoLimit),
+        (_, None) => {}
         (_, Some(entity)) => {
             let found = question.together(Layer::Identity, &entity.policies);
             denies = denies.or(found.denies);
-            let boundary = match &entity.boundary {
-                None => Says::NoLimit,
-                Some(attached) => {
-                    let found = question.alone(Layer::Boundary, &attached.id, &attached.policy);
-                    denies = denies.or(found.denies);
-                    found.says()
-                }
-            };
-            (found.says(), boundary)
+            if let Some(by) = found.allows.any() {
+                limits.identity = Says::Allows(by);
+            }
+            if let Some(attached) = &entity.boundary {
+                let found = question.alone(Layer::Boundary, &attached.id, &attached.policy);
+                denies = denies.or(found.denies);
+                limits.boundary = found.says();
+            }
         }
-    };
-    let session = if caller.has_session_policies {
+    }
+    if caller.has_session_policies {
         let found = question.session_policies();
         denies = denies.or(found.denies);
-        found.says()
+        limits.session = found.says();
     } else if caller.is_bare_federated() {
-        Says::Silent
-    } else {
-        Says::NoLimit
-    };
-    (denies, Limits { identity, boundary, session })
+        limits.session = Says::Silent;
+    }
+    (denies, limits)
 }
 
 /// Source: IAM User Guide, "Centrally manage root access" (`aws:AssumedRoot`).
