@@ -96,9 +96,9 @@ pub fn templated(count: usize) -> Snapshot {
     let template = set.keys.get(KEY).expect("the key").clone();
     let named = (0..count).map(|index| {
         let key = Key { arn: key_arn(index).into(), ..Key::clone(&template) };
-        (Arc::clone(&key.arn), Arc::new(key))
+        Arc::new(key)
     });
-    set.keys = named.chain([(Arc::clone(&template.arn), template.clone())]).collect();
+    set.keys = named.chain([template.clone()]).collect();
     Snapshot { policies: Arc::new(set), grants: small.grants }
 }
 
@@ -175,7 +175,8 @@ pub fn ten_statements(tenant: &str) -> Value {
     statements(&names, tenant)
 }
 
-fn unique_statements(index: usize) -> Value {
+/// Ten statements of which six differ from those of every other index.
+pub fn unique_statements(index: usize) -> Value {
     let names = ["A", "B", "C", "D", "E"].map(|name| (name, format!("{name}-{index}")));
     statements(&names, &format!("t{index}"))
 }

@@ -85,7 +85,7 @@ fn rewritten(document: &Document) -> Document {
 
 /// The keys and principals of a set, and strangers, each with each.
 fn questions(snapshot: &Snapshot) -> Vec<(String, &'static str, String)> {
-    let mut keys: Vec<&str> = snapshot.keys.keys().map(|arn| &**arn).collect();
+    let mut keys: Vec<&str> = snapshot.keys.keys().collect();
     keys.sort_unstable();
     let mut principals: Vec<String> = snapshot.users.keys().map(|arn| arn.to_string()).collect();
     principals.extend(

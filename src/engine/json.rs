@@ -2,15 +2,18 @@
 
 mod canonical;
 mod escape;
+mod known;
 mod nested;
 mod read;
 mod source;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub use canonical::write_text;
+pub use known::{Among, Known};
 pub use nested::{Encoding, percent_decoded};
-pub use read::read;
+pub use read::{read, read_among};
 pub use source::Source;
 
 /// Byte offsets in a text, end excluded.
@@ -46,6 +49,8 @@ pub enum Value<'a> {
     List(Vec<Json<'a>>),
     /// An object; no name twice.
     Object(Vec<Member<'a>>),
+    /// An object that was read before: only for who says by [`read_among`] which ones it knows.
+    Known(Arc<Known>),
 }
 
 /// A member of an object.
@@ -111,7 +116,7 @@ impl<'a> Json<'a> {
             Value::Number(_) => "a number",
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
-            Value::Object(_) => "an object",
+            Value::Object(_) | Value::Known(_) => "an object",
         }
     }
 }
@@ -133,7 +138,9 @@ fn take_deep<'a>(value: &mut Value<'a>, deep: &mut Vec<Value<'a>>) {
         let has_children = match &child.value {
             Value::List(items) => !items.is_empty(),
             Value::Object(members) => !members.is_empty(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Known(_) => {
+                false
+            }
         };
         if has_children {
             deep.push(std::mem::replace(&mut child.value, Value::Null));
@@ -142,6 +149,6 @@ fn take_deep<'a>(value: &mut Value<'a>, deep: &mut Vec<Value<'a>>) {
     match value {
         Value::List(items) => items.iter_mut().for_each(take),
         Value::Object(members) => members.iter_mut().for_each(|member| take(&mut member.value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Known(_) => {}
     }
 }

@@ -10,4 +10,5 @@ pub mod overlay;
 pub mod policy;
 pub mod problem;
 pub mod snapshot;
+pub mod sorted;
 pub mod term;

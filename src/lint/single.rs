@@ -96,7 +96,7 @@ fn with_key(
         None => new_key(arn, account, policy),
     };
     let policies = PolicySet {
-        keys: [(Arc::clone(&key.arn), Arc::new(key))].into_iter().collect(),
+        keys: [Arc::new(key)].into_iter().collect(),
         aliases: Default::default(),
         surroundings: Arc::clone(&snapshot.surroundings),
         evaluation: snapshot.evaluation.clone(),
@@ -113,7 +113,6 @@ fn new_key(arn: &Arn<'_>, account: AccountId, policy: Arc<Policy>) -> Key {
         arn: arn.text.into(),
         account,
         policy,
-        ram_policy: None,
         state: KeyState::Enabled,
         spec: KeySpec::SymmetricDefault,
         usage: KeyUsage::EncryptDecrypt,
@@ -122,8 +121,6 @@ fn new_key(arn: &Arn<'_>, account: AccountId, policy: Arc<Policy>) -> Key {
         aws_managed: false,
         multi_region: false,
         multi_region_type: None,
-        aliases: Box::default(),
-        tags: Box::default(),
-        unused_since: None,
+        extras: None,
     }
 }

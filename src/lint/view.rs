@@ -266,7 +266,7 @@ fn operands<'v>(json: &'v Json<'v>) -> Vec<(Cow<'v, str>, Span)> {
         Value::Text(text) => Some(Cow::Borrowed(&**text)),
         Value::Number(number) => Some(Cow::Borrowed(*number)),
         Value::Bool(value) => Some(Cow::Owned(value.to_string())),
-        Value::Null | Value::List(_) | Value::Object(_) => None,
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Known(_) => None,
     };
     items.iter().filter_map(|item| Some((text(item)?, item.span))).collect()
 }

@@ -13,10 +13,10 @@ use std::thread;
 use super::progress::Progress;
 use crate::engine::bundle::{Document, Options};
 use crate::engine::problem::{Problem, Problems};
-use crate::engine::snapshot::build::{Assembly, Built, Interned, Piece};
+use crate::engine::snapshot::build::{Assembly, Built, Interned, Piece, Recall};
 use crate::store::directory::texts::Texts;
 use crate::store::directory::watch::Watch;
-use crate::store::directory::{Directory, Found, Look, Scope, Seen, ToRead, Unreadable};
+use crate::store::directory::{Directory, Found, Look, Scope, Seen, Unreadable};
 
 /// What must hold of a set beyond its being valid: its assertions. The errors among the problems
 /// refuse the set.
@@ -276,28 +276,20 @@ impl Loader {
         // The folder was told that these are gone, and does not say so twice: whatever comes of
         // the rest, the next answer is without them.
         self.pending |= changed;
-        let found = self.read_all(&look)?;
+        let read = self.read_all(&look)?;
         let mut faults: BTreeMap<Arc<str>, Problem> = look.faults.into_iter().collect();
         let mut moved = false;
-        let (mut pieces, mut all_seen) = (Vec::new(), Vec::with_capacity(found.len()));
-        for (file, (found, seen)) in look.files.iter().zip(found) {
-            let name = &file.name;
-            all_seen.push((name, seen));
-            match found {
-                Read::Same => {}
-                Read::Piece(piece) => {
-                    pieces.push((Arc::clone(name), piece));
-                    self.faults.remove(name);
-                    changed = true;
-                }
-                Read::Fault(problem) => {
-                    faults.insert(Arc::clone(name), problem);
-                }
-                Read::Moved => moved = true,
+        let seen = read.iter().flat_map(|chunk| chunk.seen.iter().copied());
+        self.directory.remember(look.files.iter().zip(seen));
+        for chunk in read {
+            moved |= chunk.moved;
+            changed |= !chunk.pieces.is_empty();
+            faults.extend(chunk.faults);
+            for (name, _) in &chunk.pieces {
+                self.faults.remove(name);
             }
+            self.assembly.extend(chunk.pieces);
         }
-        self.directory.remember(all_seen);
-        self.assembly.extend(pieces);
         if look.whole {
             let mended = |name: &&Arc<str>| !faults.contains_key(*name);
             for name in self.faults.keys().filter(mended) {
@@ -316,36 +308,52 @@ impl Loader {
         Ok((!moved).then_some(changed))
     }
 
-    /// Reads and compiles one file.
-    fn read_one(&self, look: &Look, file: &ToRead) -> Result<(Read, Seen), Unreadable> {
-        let (found, seen) = self.directory.read(look, file)?;
-        let read = match found {
-            Found::Same => Read::Same,
-            Found::Fault(problem) => Read::Fault(problem),
-            Found::Moved => Read::Moved,
-            Found::Text(text) => {
-                let document = Document { name: Arc::clone(&file.name), text };
-                Read::Piece(Piece::read(&document, &self.options, &self.interned))
+    /// Reads and compiles files, one after the other.
+    fn read_some(
+        &self,
+        look: &Look,
+        names: &[Arc<str>],
+        recall: &mut Recall,
+    ) -> Result<Chunk, Unreadable> {
+        let seen = Vec::with_capacity(names.len());
+        let mut chunk = Chunk { seen, ..Chunk::default() };
+        for name in names {
+            let (found, seen) = self.directory.read(look, name)?;
+            chunk.seen.push(seen);
+            let name = Arc::clone(name);
+            match found {
+                Found::Same => {}
+                Found::Fault(problem) => chunk.faults.push((name, problem)),
+                Found::Moved => chunk.moved = true,
+                Found::Text(text) => {
+                    let document = Document { name, text };
+                    let piece = Piece::read(&document, &self.options, &self.interned, recall);
+                    if chunk.pieces.is_empty() {
+                        // Mostly all of them say something, or nearly none.
+                        chunk.pieces.reserve_exact(names.len());
+                    }
+                    chunk.pieces.push((document.name, piece));
+                }
             }
-        };
-        Ok((read, seen))
+        }
+        chunk.pieces.shrink_to_fit();
+        Ok(chunk)
     }
 
-    /// Reads and compiles files, by several threads if there are many.
-    fn read_all(&self, look: &Look) -> Result<Vec<(Read, Seen)>, Unreadable> {
-        let read = |file: &ToRead| self.read_one(look, file);
+    /// Reads and compiles files, by several threads if there are many: [`ALONE`] of them at a time.
+    fn read_all(&self, look: &Look) -> Result<Vec<Chunk>, Unreadable> {
         if look.files.len() <= ALONE {
-            return look.files.iter().map(read).collect();
+            return Ok(vec![self.read_some(look, &look.files, &mut Recall::default())?]);
         }
         let count = self.progress.count(look.files.len());
         let next = AtomicUsize::new(0);
-        let chunks: Vec<&[ToRead]> = look.files.chunks(ALONE).collect();
+        let chunks: Vec<&[Arc<str>]> = look.files.chunks(ALONE).collect();
         let work = || {
-            let mut done = Vec::new();
+            let (mut done, mut recall) = (Vec::new(), Recall::default());
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(chunk) = chunks.get(at) else { return done };
-                done.push((at, chunk.iter().map(read).collect::<Result<Vec<_>, _>>()));
+                done.push((at, self.read_some(look, chunk, &mut recall)));
                 count(chunk.len());
             }
         };
@@ -359,23 +367,19 @@ impl Loader {
             done
         });
         done.sort_unstable_by_key(|(at, _)| *at);
-        let mut all = Vec::with_capacity(look.files.len());
-        for (_, chunk) in done {
-            all.extend(chunk?);
-        }
-        Ok(all)
+        done.into_iter().map(|(_, chunk)| chunk).collect()
     }
 }
 
-/// What a file has become.
-#[derive(Debug)]
-enum Read {
-    /// It says what it said.
-    Same,
-    /// It says this.
-    Piece(Piece),
-    /// It cannot be a document.
-    Fault(Problem),
-    /// It is gone, or changes just now.
-    Moved,
+/// What files have become that were read one after the other.
+#[derive(Debug, Default)]
+struct Chunk {
+    /// What is to be remembered of each.
+    seen: Vec<Seen>,
+    /// What those say that say something else.
+    pieces: Vec<(Arc<str>, Piece)>,
+    /// Those that cannot be documents.
+    faults: Vec<(Arc<str>, Problem)>,
+    /// Whether one of them is gone, or changes just now.
+    moved: bool,
 }

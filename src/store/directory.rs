@@ -5,11 +5,12 @@ pub mod watch;
 
 mod fault;
 mod file;
+mod files;
 mod links;
 mod unchanged;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::RandomState;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use self::walk::{Listing, Unlisted, walk};
 use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
 use crate::engine::problem::{Problem, Problems};
+use crate::engine::sorted::Sorted;
 
 /// Walks through a folder of which something is gone, before that is believed.
 const WALKS: usize = 10;
@@ -31,7 +33,7 @@ pub struct Directory {
     root: PathBuf,
     limit: usize,
     hasher: RandomState,
-    known: BTreeMap<Arc<str>, Known>,
+    known: Sorted<Known>,
     /// Files that cannot be documents.
     faulty: BTreeSet<Arc<str>>,
     /// What was found last; of a folder without links the names alone are kept, in `known`.
@@ -60,8 +62,8 @@ impl Scope {
 /// What is to be read, and what is there no more.
 #[derive(Debug)]
 pub struct Look {
-    /// Files that may be others now.
-    pub files: Vec<ToRead>,
+    /// Names of files that may be others now.
+    pub files: Vec<Arc<str>>,
     /// Names of documents that are gone.
     pub gone: Vec<Arc<str>>,
     /// What cannot be a document.
@@ -69,15 +71,6 @@ pub struct Look {
     /// Whether the whole folder was looked at: what was wrong and is not among these is so no more.
     pub whole: bool,
     sceptical: bool,
-}
-
-/// A file that is to be read, unless it is as it was.
-#[derive(Debug)]
-pub struct ToRead {
-    /// Its path below the folder.
-    pub name: Arc<str>,
-    path: PathBuf,
-    before: Option<Known>,
 }
 
 /// What a file has become.
@@ -94,7 +87,7 @@ pub enum Found {
 }
 
 /// What is remembered of a file that was read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Seen(Option<Known>);
 
 /// The folder cannot be read: not for what is in it.
@@ -120,7 +113,7 @@ impl Directory {
             root: root.to_owned(),
             limit: limits.document_bytes,
             hasher: RandomState::new(),
-            known: BTreeMap::new(),
+            known: Sorted::default(),
             faulty: BTreeSet::new(),
             listing: Listing::default(),
         }
@@ -144,16 +137,7 @@ impl Directory {
             return Ok(look);
         }
         let listing = self.walk(watch).map_err(|error| self.unreadable(error))?;
-        let known = |name: &str| self.known.get_key_value(name);
-        let files = listing.files.keys().map(|name| ToRead {
-            path: listing.path(name),
-            name: known(name)
-                .map_or_else(|| Arc::from(name.as_str()), |(name, _)| Arc::clone(name)),
-            before: known(name).map(|(_, known)| *known),
-        });
-        let files = files.collect();
-        let gone = |name: &&Arc<str>| !listing.files.contains_key(&***name);
-        let gone: Vec<Arc<str>> = self.known.keys().filter(gone).cloned().collect();
+        let (files, gone) = self.compared(&listing);
         let faults = listing.faults.iter();
         let faults =
             faults.map(|(name, (code, why))| (name.as_str().into(), fault(name, code, why)));
@@ -165,6 +149,21 @@ impl Directory {
         let kept = if listing.links { listing } else { listing.without_files() };
         self.listing = kept;
         Ok(Look { files, gone, faults, whole: true, sceptical: *scope == Scope::Contents })
+    }
+
+    /// The names of the files that were found, those that are known as they are kept; and the names
+    /// of those that are gone.
+    fn compared(&self, listing: &Listing) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+        let (mut known, mut gone) = (self.known.keys().peekable(), Vec::new());
+        let files = listing.files.iter().map(|listed| {
+            while let Some(before) = known.next_if(|known| **known < listed.name) {
+                gone.push(Arc::clone(before));
+            }
+            Arc::clone(known.next_if(|known| **known == listed.name).unwrap_or(&listed.name))
+        });
+        let files = files.collect();
+        gone.extend(known.cloned());
+        (files, gone)
     }
 
     /// Walks through it. What a link leads to may be replaced on the way: then it is walked again.
@@ -196,17 +195,12 @@ impl Directory {
             path.parent().filter(|folder| known_folder(*folder))?;
             let name = path.strip_prefix(&self.listing.root).ok()?.to_str()?;
             let known = self.known.get_key_value(name);
+            let name = known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name));
             match std::fs::symlink_metadata(path) {
                 // Another name of the same file is not told.
                 Ok(metadata) if metadata.nlink() > 1 => return None,
-                Ok(metadata) if metadata.is_file() => look.files.push(ToRead {
-                    name: known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)),
-                    path: path.clone(),
-                    before: known.map(|(_, known)| *known),
-                }),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    look.gone.push(known.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)));
-                }
+                Ok(metadata) if metadata.is_file() => look.files.push(name),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => look.gone.push(name),
                 Ok(_) | Err(_) => return None,
             }
         }
@@ -217,21 +211,21 @@ impl Directory {
         Some(look)
     }
 
-    /// Reads one file, from any thread.
+    /// Reads the file of this name, from any thread.
     ///
     /// # Errors
     ///
     /// The machine is not able to just now.
-    pub fn read(&self, look: &Look, file: &ToRead) -> Result<(Found, Seen), Unreadable> {
-        let read =
-            file::read(&file.path, file.before.as_ref(), look.sceptical, self.limit, &self.hasher);
+    pub fn read(&self, look: &Look, name: &str) -> Result<(Found, Seen), Unreadable> {
+        let (path, before) = (self.listing.path(name), self.known.get(name));
+        let read = file::read(&path, before, look.sceptical, self.limit, &self.hasher);
         Ok(match read {
-            Ok(Content::Same) => (Found::Same, Seen(file.before)),
+            Ok(Content::Same) => (Found::Same, Seen(before.copied())),
             Ok(Content::Touched(known)) => (Found::Same, Seen(Some(known))),
             Ok(Content::Text(known, text)) => (Found::Text(text.into()), Seen(Some(known))),
             Err(NoContent::Moved) => (Found::Moved, Seen(None)),
             Err(NoContent::Unusable(code, why)) => {
-                (Found::Fault(fault(&file.name, code, &why)), Seen(None))
+                (Found::Fault(fault(name, code, &why)), Seen(None))
             }
             Err(NoContent::Surroundings(error)) => {
                 return Err(self.unreadable(error.into()));
@@ -240,28 +234,32 @@ impl Directory {
     }
 
     /// Remembers files as they were read.
-    pub fn remember(&mut self, files: Vec<(&Arc<str>, Seen)>) {
-        let first = self.known.is_empty();
-        let mut all = Vec::new();
+    pub fn remember<'f>(&mut self, files: impl Iterator<Item = (&'f Arc<str>, Seen)>) {
+        let (faulty, known) = (&mut self.faulty, &mut self.known);
+        if known.is_empty() {
+            // A map that is made at once has no room to spare.
+            let usable = |(name, seen): (&Arc<str>, Seen)| match seen.0 {
+                Some(seen) => Some((Arc::clone(name), seen)),
+                None => {
+                    faulty.insert(Arc::clone(name));
+                    None
+                }
+            };
+            *known = files.filter_map(usable).collect();
+            known.keys().for_each(|name| _ = faulty.remove(name));
+            return;
+        }
         for (name, seen) in files {
             match seen.0 {
-                Some(known) => {
-                    self.faulty.remove(name);
-                    if first {
-                        all.push((Arc::clone(name), known));
-                    } else {
-                        self.known.insert(Arc::clone(name), known);
-                    }
+                Some(seen) => {
+                    faulty.remove(name);
+                    known.insert(Arc::clone(name), seen);
                 }
                 None => {
-                    self.known.remove(name);
-                    self.faulty.insert(Arc::clone(name));
+                    known.remove(name);
+                    faulty.insert(Arc::clone(name));
                 }
             }
-        }
-        if first {
-            // A map that is made at once has no room to spare.
-            self.known = all.into_iter().collect();
         }
     }
 
@@ -281,13 +279,11 @@ pub fn read(root: &Path, limits: &Limits) -> Result<Vec<Document>, Problems> {
     let mut problems: Vec<Problem> =
         look.faults.iter().map(|(_, problem)| problem.clone()).collect();
     let mut documents = Vec::with_capacity(look.files.len());
-    for file in &look.files {
-        match directory.read(&look, file).map_err(Problem::from)? {
-            (Found::Text(text), _) => {
-                documents.push(Document { name: Arc::clone(&file.name), text });
-            }
+    for name in &look.files {
+        match directory.read(&look, name).map_err(Problem::from)? {
+            (Found::Text(text), _) => documents.push(Document { name: Arc::clone(name), text }),
             (Found::Fault(problem), _) => problems.push(problem),
-            (Found::Same | Found::Moved, _) => problems.push(moved(&file.name)),
+            (Found::Same | Found::Moved, _) => problems.push(moved(name)),
         }
     }
     match Problems::refusing(problems) {

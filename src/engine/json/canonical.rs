@@ -35,6 +35,7 @@ impl<'a> Json<'a> {
                     }
                     Value::Number(number) => out.extend_from_slice(number.as_bytes()),
                     Value::Text(text) => write_text(text, out),
+                    Value::Known(known) => out.extend_from_slice(known.canonical()),
                     Value::List(items) => {
                         out.push(b'[');
                         enclose(&mut steps, b']', items.iter().map(Step::Value));

@@ -1,9 +1,10 @@
 //! The reader: strict RFC 8259, linear time, no recursion.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::escape::{BadEscape, unescape};
-use super::{Json, Member, Source, Span, Value};
+use super::{Among, Json, Known, Member, Source, Span, Value};
 use crate::engine::bundle::Limits;
 use crate::engine::problem::Problem;
 
@@ -14,6 +15,16 @@ pub fn read<'a>(
     source: &Source<'a>,
     limits: &Limits,
     problems: &mut Vec<Problem>,
+) -> Option<Json<'a>> {
+    read_among(source, limits, problems, Among::NONE)
+}
+
+/// Like [`read`], where objects that are known are not read again.
+pub fn read_among<'a>(
+    source: &Source<'a>,
+    limits: &Limits,
+    problems: &mut Vec<Problem>,
+    among: Among<'_>,
 ) -> Option<Json<'a>> {
     let text = source.text();
     if text.len() > limits.document_bytes {
@@ -28,8 +39,15 @@ pub fn read<'a>(
         return None;
     }
     let before = problems.len();
-    let mut reader =
-        Reader { source, text, bytes: text.as_bytes(), at: 0, depth: limits.depth, problems };
+    let mut reader = Reader {
+        source,
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        depth: limits.depth,
+        problems,
+        among,
+    };
     match reader.document() {
         Ok(json) => (problems.len() == before).then_some(json),
         Err(fault) => {
@@ -61,6 +79,7 @@ struct Reader<'s, 'a> {
     at: usize,
     depth: usize,
     problems: &'s mut Vec<Problem>,
+    among: Among<'s>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -125,6 +144,10 @@ impl<'a> Reader<'_, 'a> {
         let start = self.at;
         let value = match self.bytes.get(start) {
             Some(b'{') => {
+                if let Some(known) = self.known(open) {
+                    self.at += known.text().len();
+                    return Ok(Some(Json { span: self.since(start), value: Value::Known(known) }));
+                }
                 self.enter(open.len())?;
                 self.skip_white();
                 if !self.eat(b'}') {
@@ -151,6 +174,23 @@ impl<'a> Reader<'_, 'a> {
             _ => return Err(self.unexpected("a value")),
         };
         Ok(Some(Json { span: self.since(start), value }))
+    }
+
+    /// The object that stands here, if it is known and looked for here.
+    fn known(&self, open: &[Open<'a>]) -> Option<Arc<Known>> {
+        let Among { known, member, list } = self.among;
+        let name = match open {
+            [Open::Object { name, .. }] => name,
+            [Open::Object { name: all, .. }, Open::List { .. }, Open::Object { name, .. }]
+                if all == list =>
+            {
+                name
+            }
+            _ => return None,
+        };
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let here = |known: &&Arc<Known>| known.starts(rest, open.len(), self.depth);
+        if name == member { known.iter().find(here).cloned() } else { None }
     }
 
     /// Steps into an object or array.

@@ -109,7 +109,7 @@ pub fn texts_of<'j>(
         Value::Bool(value) => {
             Some((Cow::Borrowed(if *value { "true" } else { "false" }), json.span))
         }
-        Value::Null | Value::List(_) | Value::Object(_) => None,
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Known(_) => None,
     };
     collect(json, one, "a text, number or truth value, or a list of them", reader)
 }

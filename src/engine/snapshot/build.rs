@@ -19,6 +19,7 @@ mod piece;
 mod places;
 mod policies;
 mod reading;
+mod recall;
 mod revision;
 mod sizes;
 mod tags;
@@ -46,6 +47,7 @@ pub use assertions::Assertion;
 pub use grants::grant;
 pub use piece::Piece;
 pub use policies::Interned;
+pub use recall::Recall;
 
 /// A snapshot, and what is worth knowing about the documents it was made of.
 #[derive(Clone, Debug)]
@@ -64,10 +66,10 @@ pub struct Built {
 ///
 /// The set cannot be used: everything that is wrong with it.
 pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problems> {
-    let interned = Interned::default();
+    let (interned, mut recall) = (Interned::default(), Recall::default());
     let pieces: Vec<(&Document, Piece)> = documents
         .iter()
-        .map(|document| (document, Piece::read(document, options, &interned)))
+        .map(|document| (document, Piece::read(document, options, &interned, &mut recall)))
         .collect();
     let texts = |at: usize| pieces.get(at).map(|(document, _)| Arc::clone(&document.text));
     let named: Vec<(&Arc<str>, &Piece)> =

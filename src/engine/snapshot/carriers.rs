@@ -69,14 +69,14 @@ impl PolicySet {
                 *slot = Arc::clone(new);
             }
         };
-        for key in self.keys.values_mut() {
+        for key in self.keys.entries_mut() {
             let carries = |policy: &Arc<Policy>| Arc::ptr_eq(policy, old);
             if !carries(&key.policy) && !key.ram_policy.as_ref().is_some_and(carries) {
                 continue;
             }
             let key = Arc::make_mut(key);
             put(&mut key.policy);
-            key.ram_policy.iter_mut().for_each(put);
+            key.extras.iter_mut().flat_map(|extras| &mut extras.ram_policy).for_each(put);
         }
         let set = Arc::make_mut(&mut self.surroundings);
         for identity in set.users.values_mut().chain(set.roles.values_mut()) {

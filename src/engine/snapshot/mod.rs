@@ -44,7 +44,7 @@ pub struct PolicySet {
     /// Keys by ARN.
     pub keys: Shards<Arc<Key>>,
     /// Alias ARN to key ARN. The key may be missing from the set.
-    pub aliases: Shards<Box<str>>,
+    pub aliases: Shards<(Arc<str>, Box<str>)>,
     /// What seldom changes.
     pub surroundings: Arc<Surroundings>,
     /// How open points are read.
@@ -99,8 +99,6 @@ pub struct Key {
     pub account: AccountId,
     /// Its policy.
     pub policy: Arc<Policy>,
-    /// Its `AWS_RAM` policy.
-    pub ram_policy: Option<Arc<Policy>>,
     /// Its state.
     pub state: KeyState,
     /// Its spec.
@@ -117,13 +115,54 @@ pub struct Key {
     pub multi_region: bool,
     /// Which kind of multi-Region key.
     pub multi_region_type: Option<MultiRegionKeyType>,
+    /// What few keys have; takes no room where there is none of it.
+    pub extras: Option<Box<Extras>>,
+}
+
+/// What few keys have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Its `AWS_RAM` policy.
+    pub ram_policy: Option<Arc<Policy>>,
     /// Names of its aliases, sorted (`alias/…`).
-    pub aliases: Box<[Box<str>]>,
+    pub aliases: Vec<Box<str>>,
     /// Its tags, sorted by name.
-    pub tags: Box<[(Box<str>, Box<str>)]>,
+    pub tags: Vec<(Box<str>, Box<str>)>,
     /// Since when it counts as unused: its last use, or else its creation or the start of
     /// tracking, whichever is later. `None` without usage data.
     pub unused_since: Option<Timestamp>,
+}
+
+/// Of a key that has nothing of it.
+static NO_EXTRAS: Extras =
+    Extras { ram_policy: None, aliases: Vec::new(), tags: Vec::new(), unused_since: None };
+
+impl Extras {
+    /// As a key keeps it.
+    #[must_use]
+    pub fn kept(self) -> Option<Box<Self>> {
+        (self != NO_EXTRAS).then(|| Box::new(self))
+    }
+}
+
+impl shards::Named for Arc<Key> {
+    type Value = Self;
+
+    fn name(&self) -> &str {
+        &self.arn
+    }
+
+    fn value(&self) -> &Self {
+        self
+    }
+}
+
+impl Deref for Key {
+    type Target = Extras;
+
+    fn deref(&self) -> &Extras {
+        self.extras.as_deref().unwrap_or(&NO_EXTRAS)
+    }
 }
 
 impl Key {

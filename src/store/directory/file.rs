@@ -51,11 +51,13 @@ impl Stamp {
 /// secret of this process, so that nobody can make two that coincide.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
+    /// In the place of its last bit: whether the stamp can be relied on.
     stamp: u64,
     hash: u64,
-    /// Whether the stamp can be relied on.
-    settled: bool,
 }
+
+/// The bit of a stamp that says whether it can be relied on.
+const SETTLED: u64 = 1;
 
 impl Known {
     /// Whether the file has the same text, for all that its stamp may say.
@@ -69,7 +71,11 @@ impl Known {
     }
 
     fn has(&self, metadata: &Metadata, hasher: &RandomState) -> bool {
-        hasher.hash_one(Stamp::of(metadata)) == self.stamp
+        hasher.hash_one(Stamp::of(metadata)) | SETTLED == self.stamp | SETTLED
+    }
+
+    fn is_settled(&self) -> bool {
+        self.stamp & SETTLED != 0
     }
 }
 
@@ -121,17 +127,15 @@ pub(super) fn read(
     limit: usize,
     hasher: &RandomState,
 ) -> Result<Content, NoContent> {
-    if let Some(known) = before.filter(|known| known.settled && !sceptical)
+    if let Some(known) = before.filter(|known| known.is_settled() && !sceptical)
         && known.has(&std::fs::symlink_metadata(path).map_err(no_content)?, hasher)
     {
         return Ok(Content::Same);
     }
     let (stamp, text) = text(path, limit)?;
-    let known = Known {
-        stamp: hasher.hash_one(stamp),
-        hash: hasher.hash_one(&*text),
-        settled: !stamp.is_fresh(),
-    };
+    let hashed = hasher.hash_one(stamp);
+    let stamp = if stamp.is_fresh() { hashed & !SETTLED } else { hashed | SETTLED };
+    let known = Known { stamp, hash: hasher.hash_one(&*text) };
     Ok(match before {
         Some(before) if before.hash == known.hash => Content::Touched(known),
         Some(_) | None => Content::Text(known, text),
@@ -187,7 +191,7 @@ mod tests {
     use std::hash::RandomState;
     use std::time::SystemTime;
 
-    use super::{Content, Known, NoContent, read};
+    use super::{Content, Known, NoContent, SETTLED, read};
 
     fn known(found: Result<Content, NoContent>) -> (Known, Option<String>) {
         match found.unwrap() {
@@ -214,10 +218,10 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
         let (_, text) = known(look(Some(&fresh)));
         assert_eq!(text.as_deref(), Some("two"));
-        let settled = Known { settled: true, ..fresh };
+        let settled = Known { stamp: fresh.stamp | SETTLED, ..fresh };
         let (two, text) = known(look(Some(&settled)));
         assert_eq!(text.as_deref(), Some("two"), "the time of the last change tells");
-        let settled = Known { settled: true, ..two };
+        let settled = Known { stamp: two.stamp | SETTLED, ..two };
         assert!(matches!(look(Some(&settled)), Ok(Content::Same)));
         assert!(matches!(read(&path, Some(&settled), true, 100, &hasher), Ok(Content::Touched(_))));
         File::options()

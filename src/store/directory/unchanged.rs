@@ -26,7 +26,7 @@ impl Directory {
         } else {
             let files = self.known.keys().chain(&self.faulty);
             listing.files.len() == self.known.len() + self.faulty.len()
-                && files.into_iter().all(|name| listing.files.contains_key(&**name))
+                && files.into_iter().all(|name| listing.files.contains(name))
                 && listing.is_laid_out_as(&self.listing)
         };
         let stays = |(name, known): (&Arc<str>, &Known)| {

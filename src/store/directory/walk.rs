@@ -1,13 +1,14 @@
 //! What is in a folder and below: by name, without opening a file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::file::is_surroundings;
+use super::files::{Files, Listed};
 use super::links::resolve;
 
 /// Folders below folders, links followed: deeper is a mistake, or a trap.
@@ -39,8 +40,8 @@ impl Scout for Nobody {
 pub(super) struct Listing {
     /// The real folder.
     pub(super) root: PathBuf,
-    /// Files by name; the real path of those that are not where their name says.
-    pub(super) files: BTreeMap<String, Option<PathBuf>>,
+    /// The files.
+    pub(super) files: Files,
     /// What is not a document, by name: code and reason.
     pub(super) faults: BTreeMap<String, (&'static str, String)>,
     /// Real folders that were listed.
@@ -52,9 +53,9 @@ pub(super) struct Listing {
 impl Listing {
     /// The real path of a file.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        match self.files.get(name) {
-            Some(Some(elsewhere)) => elsewhere.clone(),
-            Some(None) | None => self.root.join(name),
+        match self.files.get(name).and_then(|listed| listed.elsewhere.as_deref()) {
+            Some(elsewhere) => elsewhere.to_owned(),
+            None => self.root.join(name),
         }
     }
 
@@ -68,7 +69,7 @@ impl Listing {
 
     /// All but the files.
     pub(super) fn without_files(self) -> Self {
-        Self { files: BTreeMap::new(), ..self }
+        Self { files: Files::default(), ..self }
     }
 }
 
@@ -107,30 +108,38 @@ pub(super) fn walk(root: &Path, scout: &mut dyn Scout) -> Result<Listing, Unlist
 }
 
 /// Each file once, under the name that comes first.
-fn files(found: Vec<Found>, listing: &Listing) -> BTreeMap<String, Option<PathBuf>> {
+fn files(found: Vec<Listed>, listing: &Listing) -> Files {
     if !listing.links {
         return found.into_iter().collect();
     }
-    let mut by_path: HashMap<PathBuf, Found> = HashMap::new();
-    for (name, elsewhere) in found {
-        let real = elsewhere.clone().unwrap_or_else(|| listing.root.join(&name));
-        let known = by_path.entry(real).or_insert_with(|| (name.clone(), elsewhere.clone()));
-        if name < known.0 {
-            *known = (name, elsewhere);
+    let mut by_path: HashMap<PathBuf, Listed> = HashMap::new();
+    for file in found {
+        let in_place = || listing.root.join(&*file.name);
+        let real = file.elsewhere.as_deref().map_or_else(in_place, Path::to_owned);
+        let known = by_path.entry(real).or_insert_with(|| file.clone());
+        if file.name < known.name {
+            *known = file;
         }
     }
     by_path.into_values().collect()
 }
 
-/// The name of a file, and its real path, where that is not what the name says.
-type Found = (String, Option<PathBuf>);
+/// A folder that is listed.
+struct Here<'f> {
+    path: &'f Path,
+    depth: usize,
+    /// Whether it has a swapped link.
+    swapped: bool,
+    /// Whether it is where its name says.
+    in_place: bool,
+}
 
 struct Walker<'s> {
     listing: Listing,
     scout: &'s mut dyn Scout,
     unlisted: Option<Unlisted>,
     /// Files as often as they were reached.
-    found: Vec<Found>,
+    found: Vec<Listed>,
 }
 
 impl Walker<'_> {
@@ -144,8 +153,9 @@ impl Walker<'_> {
             return;
         }
         self.scout.folder(path);
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut entries = match entries {
+        let named = |entry: io::Result<DirEntry>| entry.map(|entry| (entry.file_name(), entry));
+        let entries = fs::read_dir(path).and_then(|entries| entries.map(named).collect());
+        let mut entries: Vec<(OsString, DirEntry)> = match entries {
             Ok(entries) => entries,
             Err(error) if name.is_empty() || is_surroundings(&error) => {
                 self.unlisted.get_or_insert(error.into());
@@ -153,10 +163,13 @@ impl Walker<'_> {
             }
             Err(error) => return self.fault(name, "unreadable-folder", error.to_string()),
         };
-        entries.sort_by_cached_key(DirEntry::file_name);
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let swapped = self.swapped(&entries, path, name, depth);
-        for entry in entries {
-            let file_name = entry.file_name();
+        // Byte by byte: to compare by components takes much longer.
+        let expected = self.listing.root.join(name.strip_suffix('/').unwrap_or(name));
+        let here = Here { path, depth, swapped, in_place: expected.as_os_str() == path };
+        let mut full_name = String::from(name);
+        for (file_name, entry) in entries {
             if is_hidden(&file_name) {
                 continue;
             }
@@ -168,35 +181,50 @@ impl Walker<'_> {
                 self.fault(&shown, "unreadable-file", "its name is not UTF-8".to_owned());
                 continue;
             };
-            self.entry(&entry, path, &format!("{name}{file_name}"), swapped, depth);
+            full_name.truncate(name.len());
+            full_name.push_str(file_name);
+            self.entry(&entry, &full_name, &here);
         }
     }
 
     /// Looks behind a swapped link first, whole: the links beside it may still be those of the
     /// generation before.
-    fn swapped(&mut self, entries: &[DirEntry], path: &Path, name: &str, depth: usize) -> bool {
+    fn swapped(
+        &mut self,
+        entries: &[(OsString, DirEntry)],
+        path: &Path,
+        name: &str,
+        depth: usize,
+    ) -> bool {
         let is_link = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        let there = entries.iter().any(|entry| entry.file_name() == SWAPPED && is_link(entry));
+        let there = entries.iter().any(|(name, entry)| name == SWAPPED && is_link(entry));
         if there {
             self.link(&path.join(SWAPPED), &format!("{name}{SWAPPED}"), Some(name), depth);
         }
         there
     }
 
-    fn entry(&mut self, entry: &DirEntry, folder: &Path, name: &str, swapped: bool, depth: usize) {
-        let path = entry.path();
+    fn entry(&mut self, entry: &DirEntry, name: &str, here: &Here<'_>) {
         let kind = match entry.file_type() {
             Ok(kind) => kind,
             Err(error) => return self.fault(name, "unreadable-file", error.to_string()),
         };
+        if kind.is_file() && here.in_place {
+            // Nearly all are: nothing is asked of them that is not needed.
+            if is_json(name) {
+                self.found.push(Listed { name: name.into(), elsewhere: None });
+            }
+            return;
+        }
+        let path = here.path.join(entry.file_name());
         if !kind.is_symlink() {
-            return self.real(&path, name, kind, None, depth);
+            return self.real(&path, name, kind, None, here.depth);
         }
         let through = |target: PathBuf| target.starts_with(SWAPPED);
-        if swapped && fs::read_link(folder.join(entry.file_name())).is_ok_and(through) {
+        if here.swapped && fs::read_link(&path).is_ok_and(through) {
             return; // it was looked at behind the swapped link
         }
-        self.link(&path, name, None, depth);
+        self.link(&path, name, None, here.depth);
     }
 
     /// Follows a link; a folder behind it is listed under the name `as_folder`, if that is given.
@@ -257,7 +285,8 @@ impl Walker<'_> {
             // Byte by byte: to compare by components takes much longer.
             (expected.as_os_str() != path.as_os_str()).then(|| path.to_owned())
         });
-        self.found.push((name.to_owned(), elsewhere));
+        let elsewhere = elsewhere.map(PathBuf::into_boxed_path);
+        self.found.push(Listed { name: name.into(), elsewhere });
     }
 
     fn fault(&mut self, name: &str, code: &'static str, why: String) {
@@ -318,7 +347,7 @@ mod tests {
             symlink(&before, &link).unwrap();
             let gone = walk(&root, &mut Swapping { link, to }).unwrap_err();
             assert!(gone.gone, "{gone:?}");
-            assert!(walk(&root, &mut Nobody).unwrap().files.contains_key("a.json"));
+            assert!(walk(&root, &mut Nobody).unwrap().files.contains("a.json"));
         }
         let gone = walk(&above.join("nothing"), &mut Nobody).unwrap_err();
         assert!(gone.gone, "{gone:?}");

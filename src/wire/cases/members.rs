@@ -123,7 +123,7 @@ fn scalar(json: &Json<'_>) -> Taken<String> {
         Value::Text(text) => Ok(text.clone().into_owned()),
         Value::Number(number) => Ok((*number).to_owned()),
         Value::Bool(value) => Ok(value.to_string()),
-        Value::Null | Value::List(_) | Value::Object(_) => wrong(json, "a text"),
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Known(_) => wrong(json, "a text"),
     }
 }
 

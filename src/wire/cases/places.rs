@@ -38,7 +38,11 @@ impl Places {
                             open.push(&member.value);
                         }
                     }
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Text(_)
+                    | Value::Known(_) => {}
                 }
             }
         }

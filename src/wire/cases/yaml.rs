@@ -343,6 +343,6 @@ fn depth_of(json: &Json<'_>) -> usize {
         Value::Object(members) => {
             1 + members.iter().map(|member| depth_of(&member.value)).max().unwrap_or_default()
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => 0,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Known(_) => 0,
     }
 }

@@ -2,7 +2,6 @@
 //! keys and nothing else: then only these keys are put in their places, and all else is shared
 //! with the set before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -18,11 +17,12 @@ use crate::engine::snapshot::grants::Grants;
 use crate::engine::snapshot::grants::documents::DocumentGrants;
 use crate::engine::snapshot::grants::live::LiveGrants;
 use crate::engine::snapshot::{Key, PolicySet, Snapshot};
+use crate::engine::sorted::Sorted;
 
 /// What the documents of a set say, and the set that was last put together of them.
 #[derive(Debug, Default)]
 pub struct Assembly {
-    pieces: BTreeMap<Arc<str>, Piece>,
+    pieces: Sorted<Piece>,
     fingerprints: Fingerprints,
     /// Kept up with every change; `None` if the next set must be put together from the start.
     draft: Option<Draft>,
@@ -70,18 +70,16 @@ impl Assembly {
 
     /// Takes over what documents say now.
     pub fn extend(&mut self, documents: Vec<(Arc<str>, Piece)>) {
-        if !self.pieces.is_empty() {
+        if self.draft.is_some() || !self.pieces.is_followed_by(&documents) {
             return documents.into_iter().for_each(|(name, piece)| self.set(name, piece));
         }
-        self.draft = None;
         self.fingerprints.add(documents.iter().flat_map(|(_, piece)| piece.fingerprints()));
-        // A map that is made at once has no room to spare.
-        self.pieces = documents.into_iter().collect();
+        self.pieces.extend(documents);
     }
 
     /// Takes a document away; whether it was there.
     pub fn remove(&mut self, name: &Arc<str>) -> bool {
-        let there = self.pieces.contains_key(name);
+        let there = self.pieces.get(name).is_some();
         if there {
             self.change(name, None);
             self.pieces.remove(name);
@@ -105,7 +103,9 @@ impl Assembly {
             draft.policies.revision = revision;
             return Ok(draft.built());
         }
-        let pieces: Vec<(&Arc<str>, &Piece)> = self.pieces.iter().collect();
+        self.fingerprints.shrink();
+        let mut pieces: Vec<(&Arc<str>, &Piece)> = Vec::with_capacity(self.pieces.len());
+        pieces.extend(self.pieces.iter());
         let text = |at: usize| pieces.get(at).and_then(|(name, _)| texts(name));
         let (built, merging) = assemble(&pieces, options, &text, revision)?;
         self.draft = Some(Draft::of(&built, merging));
@@ -145,7 +145,8 @@ impl<'p> Plain<'p> {
             return None;
         }
         let keys = piece.keys.iter().map(|(_, entity)| entity.value.as_ref());
-        let aliases = piece.aliases.iter().map(|(arn, entity)| Some((arn, entity.value.as_ref()?)));
+        let aliases =
+            piece.aliases().iter().map(|(arn, entity)| Some((arn, entity.value.as_ref()?)));
         let (keys, aliases): (Vec<_>, Vec<_>) =
             (keys.collect::<Option<_>>()?, aliases.collect::<Option<_>>()?);
         let plain = Self { keys, aliases };
@@ -239,7 +240,7 @@ impl Draft {
         }
         for (arn, target) in after.aliases.iter().filter(|(arn, to)| before.target(arn) != Some(to))
         {
-            set.aliases.insert(Arc::clone(arn), (*target).clone());
+            set.aliases.insert((Arc::clone(arn), (*target).clone()));
         }
         for key in before.keys.iter().filter(|key| after.key(&key.arn).is_none()) {
             set.keys.remove(&key.arn);
@@ -254,7 +255,7 @@ impl Draft {
             names.extend(after.names(key).map(Box::from));
             names.sort_unstable();
             usable &= names.len() <= MOST_ALIASES;
-            set.keys.insert(Arc::clone(&key.arn), named(key, names));
+            set.keys.insert(named(key, names));
         }
         let grown = set.keys.is_crowded() || set.aliases.is_crowded();
         usable

@@ -1,7 +1,7 @@
 //! Documents: told apart by their members.
 
 use super::reading::Reading;
-use crate::engine::json::{Json, read};
+use crate::engine::json::{Json, read_among};
 use crate::engine::term::text::same;
 
 /// The members by which a document is recognised.
@@ -23,7 +23,8 @@ impl Reading<'_> {
     /// Reads the document.
     pub(super) fn document(&mut self) {
         let problems = &mut self.said.problems;
-        let Some(json) = read(self.source, &self.options.limits, problems) else {
+        let (limits, among) = (&self.options.limits, self.recall.among());
+        let Some(json) = read_among(self.source, limits, problems, among) else {
             self.said.unread = true;
             return;
         };

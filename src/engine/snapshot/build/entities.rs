@@ -1,9 +1,10 @@
 //! What documents describe, each thing once.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable, hash_table};
 
 use super::revision::Digest;
 use crate::engine::json::Span;
@@ -13,17 +14,34 @@ use crate::engine::json::Span;
 pub(super) struct Entities<T>(HashMap<Arc<str>, Entity<T>>);
 
 /// Things of one kind by identity, sorted: what a document says of them.
-pub(super) type Things<T> = Box<[(Arc<str>, Entity<T>)]>;
+pub(super) type Things<T> = Box<[Thing<T>]>;
+
+/// Its identity, and what is said of it.
+pub(super) type Thing<T> = (Arc<str>, Entity<T>);
 
 /// One thing.
 #[derive(Debug)]
 pub(super) struct Entity<T> {
     /// Of its content.
     pub(super) digest: Digest,
-    /// Where in its document it was described first.
-    pub(super) span: Span,
+    /// Where in its document it was described first: no document is so long that this is too short.
+    start: u32,
+    end: u32,
     /// `None` when the description has errors.
     pub(super) value: Option<T>,
+}
+
+impl<T> Entity<T> {
+    fn new(digest: Digest, span: Span, value: Option<T>) -> Self {
+        let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self { digest, start: narrow(span.start), end: narrow(span.end), value }
+    }
+
+    /// Where in its document it was described first.
+    pub(super) fn span(&self) -> Span {
+        let wide = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+        Span { start: wide(self.start), end: wide(self.end) }
+    }
 }
 
 impl<T> Default for Entities<T> {
@@ -44,10 +62,10 @@ impl<T> Entities<T> {
     ) -> Option<Span> {
         match self.0.entry(id) {
             Entry::Vacant(entry) => {
-                entry.insert(Entity { digest, span, value });
+                entry.insert(Entity::new(digest, span, value));
                 None
             }
-            Entry::Occupied(entry) => (entry.get().digest != digest).then_some(entry.get().span),
+            Entry::Occupied(entry) => (entry.get().digest != digest).then(|| entry.get().span()),
         }
     }
 
@@ -76,37 +94,54 @@ pub(super) struct Mark {
 /// Things of one kind by identity, of all documents.
 #[derive(Debug)]
 pub(super) struct Merged<'p, T> {
-    entities: HashMap<&'p str, (usize, &'p Entity<T>)>,
+    hasher: DefaultHashBuilder,
+    /// The documents that describe them first, and what these say.
+    things: HashTable<(u32, &'p Thing<T>)>,
     /// What several documents describe.
     shared: HashSet<&'p str>,
 }
 
 impl<T> Default for Merged<'_, T> {
     fn default() -> Self {
-        Self { entities: HashMap::new(), shared: HashSet::new() }
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            things: HashTable::new(),
+            shared: HashSet::new(),
+        }
     }
 }
 
 impl<'p, T> Merged<'p, T> {
+    /// Makes room for so many more, and no more than that.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let hasher = &self.hasher;
+        self.things.reserve(more, |(_, (id, _))| hasher.hash_one(&**id));
+    }
+
     /// Adds what a document says. Each thing that an earlier document describes otherwise is told:
     /// where it is described first, and where now.
     pub(super) fn add(
         &mut self,
         document: usize,
-        things: &'p Things<T>,
+        things: &'p [Thing<T>],
         mut differs: impl FnMut(&str, Mark, Mark),
     ) {
-        for (id, entity) in things {
-            match self.entities.entry(&**id) {
-                Entry::Vacant(entry) => {
-                    entry.insert((document, entity));
+        let hasher = &self.hasher;
+        let hash = |(_, (id, _)): &(u32, &'p Thing<T>)| hasher.hash_one(&**id);
+        for thing in things {
+            let (id, entity) = thing;
+            let added = (u32::try_from(document).unwrap_or(u32::MAX), thing);
+            let same = |(_, (known, _)): &(u32, &'p Thing<T>)| known == id;
+            match self.things.entry(hash(&added), same, hash) {
+                hash_table::Entry::Vacant(entry) => {
+                    entry.insert(added);
                 }
-                Entry::Occupied(entry) => {
+                hash_table::Entry::Occupied(entry) => {
                     self.shared.insert(&**id);
-                    let (first, before) = *entry.get();
+                    let (_, (_, before)) = entry.get();
                     if before.digest != entity.digest {
-                        let first = Mark { document: first, span: before.span };
-                        differs(id, first, Mark { document, span: entity.span });
+                        let first = mark(entry.get());
+                        differs(id, first, mark(&added));
                     }
                 }
             }
@@ -115,7 +150,8 @@ impl<'p, T> Merged<'p, T> {
 
     /// The thing with this identity.
     pub(super) fn get(&self, id: &str) -> Option<&'p Entity<T>> {
-        self.entities.get(id).map(|(_, entity)| *entity)
+        let same = |(_, (known, _)): &(u32, &'p Thing<T>)| **known == *id;
+        self.things.find(self.hasher.hash_one(id), same).map(|(_, (_, entity))| entity)
     }
 
     /// What several documents describe.
@@ -125,19 +161,30 @@ impl<'p, T> Merged<'p, T> {
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.things.is_empty()
     }
 
     /// The identities of all of them.
     pub(super) fn ids(&self) -> impl Iterator<Item = &'p str> {
-        self.entities.keys().copied()
+        self.things.iter().map(|(_, (id, _))| &**id)
     }
 
     /// All of them that have no errors, with identities and places.
     pub(super) fn values(&self) -> impl Iterator<Item = (&'p str, Mark, &'p T)> {
-        self.entities.iter().filter_map(|(id, (document, entity))| {
-            let mark = Mark { document: *document, span: entity.span };
-            Some((*id, mark, entity.value.as_ref()?))
+        self.things.iter().filter_map(|found| {
+            let (_, (id, entity)) = found;
+            Some((&**id, mark(found), entity.value.as_ref()?))
         })
     }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.things.len()
+    }
+}
+
+/// Where a thing is described first.
+fn mark<T>((document, (_, entity)): &(u32, &Thing<T>)) -> Mark {
+    let document = usize::try_from(*document).unwrap_or(usize::MAX);
+    Mark { document, span: entity.span() }
 }

@@ -50,6 +50,11 @@ impl Fingerprints {
         }
     }
 
+    /// Gives back the room that is to spare.
+    pub(super) fn shrink(&mut self) {
+        self.0.iter_mut().for_each(|part| part.digests.shrink_to_fit());
+    }
+
     /// The revision: neither the order of things matters, nor how often each is described.
     pub(super) fn revision(&mut self) -> Arc<str> {
         let mut hash = Sha256::new();

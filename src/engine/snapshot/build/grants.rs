@@ -2,6 +2,7 @@
 
 use super::policies::Interned;
 use super::reading::{Reading, Said};
+use super::recall::Recall;
 use super::revision::{Holds, PolicyDigests};
 use super::usage::instant;
 use crate::engine::bundle::Options;
@@ -48,7 +49,8 @@ pub fn grant(name: &str, text: &str) -> Result<Grant, Problems> {
     let grant = json.filter(|json| json.as_object().is_some()).and_then(|json| {
         let (said, digests) = (&mut said, PolicyDigests::default());
         let (source, options, interned) = (&source, &options, &interned);
-        let mut reading = Reading { source, options, interned, said, digests };
+        let recall = &mut Recall::default();
+        let mut reading = Reading { source, options, interned, recall, said, digests };
         let key_arn = reading.key_of_grant(&json, None)?;
         let id = reading.required_text(&json, "GrantId")?;
         reading.grant(&json, &key_arn, id).map(|written| written.grant)

@@ -8,7 +8,7 @@ use super::tags::Case;
 use crate::engine::json::Json;
 use crate::engine::kms::key_state::{KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
 use crate::engine::policy::{Policy, PolicyKind};
-use crate::engine::snapshot::Key;
+use crate::engine::snapshot::{Extras, Key};
 use crate::engine::term::arn::Arn;
 use crate::engine::term::key_id::KeyId;
 
@@ -118,14 +118,15 @@ impl Reading<'_> {
         let tags = self.tags(object, Case::Counts);
         let unused_since = self.unused_since(object, metadata);
         let arn = arn?;
+        let ram_policy = match ram_policy {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        };
+        let extras = Extras { ram_policy, aliases: Vec::new(), tags: tags.into(), unused_since };
         Some(Key {
             arn: arn.text.into(),
             account: arn.account_id()?,
             policy: policy?,
-            ram_policy: match ram_policy {
-                Some(compiled) => Some(compiled?),
-                None => None,
-            },
             // `Enabled` is true in the state Enabled alone.
             // Source: AWS KMS API Reference, `KeyMetadata`.
             state: state.unwrap_or(if enabled == Some(false) {
@@ -141,9 +142,7 @@ impl Reading<'_> {
             aws_managed: manager == Some(0),
             multi_region,
             multi_region_type,
-            aliases: Box::default(),
-            tags,
-            unused_since,
+            extras: extras.kept(),
         })
     }
 
@@ -155,10 +154,10 @@ impl Reading<'_> {
     ) -> Option<Arc<Policy>> {
         match self.member(object, "Policy") {
             Some(json) if json.as_text() == Some("default") => self.default_key_policy(arn?),
-            Some(json) => {
-                self.check_key_policy(json);
-                self.policy(PolicyKind::Key, "Policy", json)
-            }
+            Some(json) => self.recalled(json, |reading| {
+                reading.check_key_policy(json);
+                reading.policy(PolicyKind::Key, "Policy", json)
+            }),
             None if self.options.assume_default_key_policy => self.default_key_policy(arn?),
             None => {
                 let name = arn.map_or("?", |arn| arn.text);

@@ -13,7 +13,7 @@ use crate::engine::grant::Grant;
 use crate::engine::problem::Problem;
 use crate::engine::snapshot::grants::documents::DocumentGrants;
 use crate::engine::snapshot::shards::Shards;
-use crate::engine::snapshot::{Attached, Identity, Key};
+use crate::engine::snapshot::{Attached, Extras, Identity, Key};
 use crate::engine::term::account::AccountId;
 use crate::engine::term::partition::{Partition, partition_of};
 
@@ -55,7 +55,7 @@ impl Linker {
         &mut self,
         keys: &Merged<'_, Arc<Key>>,
         aliases: &Merged<'_, Target>,
-    ) -> (Shards<Arc<Key>>, Shards<Target>) {
+    ) -> (Shards<Arc<Key>>, Shards<(Arc<str>, Target)>) {
         let mut names: HashMap<&str, Vec<Box<str>>> = HashMap::new();
         let mut targets = Vec::new();
         for (arn, mark, target) in aliases.values() {
@@ -70,7 +70,7 @@ impl Linker {
             names.entry(target).or_default().push(alias_name(arn).into());
             targets.push((arn.into(), target.clone()));
         }
-        let mut linked = Vec::new();
+        let mut linked = Vec::with_capacity(keys.len());
         for (arn, mark, key) in keys.values() {
             let mut aliases = names.remove(arn).unwrap_or_default();
             aliases.sort_unstable();
@@ -83,8 +83,7 @@ impl Linker {
                     .help("KMS refuses to authorize by alias beyond its quota");
                 self.report(problem, mark);
             }
-            let key = named(key, aliases);
-            linked.push((Arc::clone(&key.arn), key));
+            linked.push(named(key, aliases));
         }
         (linked.into_iter().collect(), targets.into_iter().collect())
     }
@@ -277,7 +276,8 @@ pub(super) fn named(key: &Arc<Key>, aliases: Vec<Box<str>>) -> Arc<Key> {
     if aliases.is_empty() {
         return Arc::clone(key);
     }
-    Arc::new(Key { aliases: aliases.into(), ..Key::clone(key) })
+    let extras = Extras { aliases, ..Extras::clone(key) };
+    Arc::new(Key { extras: extras.kept(), ..Key::clone(key) })
 }
 
 /// `alias/…` of the ARN of an alias.

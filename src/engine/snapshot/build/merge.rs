@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
-use super::entities::{Mark, Merged, Things};
+use super::entities::{Mark, Merged, Thing};
 use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::link::{Linker, Unplaced};
@@ -40,6 +40,7 @@ impl<'p> All<'p> {
     /// Of documents in the order of their names. What is wrong in and between them is reported.
     pub(super) fn of(pieces: &[(&'p Arc<str>, &'p Piece)], linker: &mut Linker) -> Self {
         let mut all = Self::default();
+        all.keys.reserve(pieces.iter().map(|(_, piece)| piece.keys.len()).sum());
         for (document, (_, piece)) in pieces.iter().enumerate() {
             all.piece(document, piece, linker);
         }
@@ -49,7 +50,7 @@ impl<'p> All<'p> {
     fn piece(&mut self, document: usize, piece: &'p Piece, linker: &mut Linker) {
         let out = &mut linker.unplaced;
         add(&mut self.keys, document, &piece.keys, "key", out);
-        add(&mut self.aliases, document, &piece.aliases, "alias", out);
+        add(&mut self.aliases, document, piece.aliases(), "alias", out);
         let Some(rest) = piece.rest() else { return };
         add(&mut self.grants, document, &rest.grants, "grant", out);
         add(&mut self.users, document, &rest.users, "user", out);
@@ -70,7 +71,7 @@ impl<'p> All<'p> {
 fn add<'p, T>(
     merged: &mut Merged<'p, T>,
     document: usize,
-    things: &'p Things<T>,
+    things: &'p [Thing<T>],
     kind: &str,
     out: &mut Vec<Unplaced>,
 ) {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::aliases::Target;
 use super::assertions::Assertion;
 use super::endpoints::Endpoint;
-use super::entities::Things;
+use super::entities::{Thing, Things};
 use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::managed::Managed;
 use super::policies::Interned;
 use super::reading::{Reading, Said};
+use super::recall::Recall;
 use super::revision::{Digest, PolicyDigests};
 use crate::engine::bundle::{Document, Options};
 use crate::engine::json::Source;
@@ -24,8 +25,14 @@ use crate::engine::term::account::AccountId;
 #[derive(Debug, Default)]
 pub struct Piece {
     pub(super) keys: Things<Arc<Key>>,
-    pub(super) aliases: Things<Target>,
-    rest: Option<Box<Rest>>,
+    more: Option<Box<More>>,
+}
+
+/// What fewer documents have.
+#[derive(Debug, Default)]
+struct More {
+    aliases: Things<Target>,
+    rest: Option<Rest>,
 }
 
 /// What documents that describe keys seldom have.
@@ -51,11 +58,16 @@ pub(super) struct Rest {
 impl Piece {
     /// Reads a document.
     #[must_use]
-    pub fn read(document: &Document, options: &Options, interned: &Interned) -> Self {
+    pub fn read(
+        document: &Document,
+        options: &Options,
+        interned: &Interned,
+        recall: &mut Recall,
+    ) -> Self {
         let source = Source::new(Arc::clone(&document.name), &document.text);
         let mut said = Said::default();
         let digests = PolicyDigests::default();
-        Reading { source: &source, options, interned, said: &mut said, digests }.document();
+        Reading { source: &source, options, interned, recall, said: &mut said, digests }.document();
         Self::new(said)
     }
 
@@ -63,7 +75,7 @@ impl Piece {
     #[must_use]
     pub fn unreadable(problem: Problem) -> Self {
         let rest = Rest { problems: [problem].into(), unread: true, ..Rest::default() };
-        Self { rest: Some(Box::new(rest)), ..Self::default() }
+        Self::with(Things::default(), Things::default(), Some(rest))
     }
 
     fn new(said: Said) -> Self {
@@ -81,7 +93,7 @@ impl Piece {
             && !said.unread;
         let (keys, aliases) = (said.keys.into_things(), said.aliases.into_things());
         if plain {
-            return Self { keys, aliases, rest: None };
+            return Self::with(keys, aliases, None);
         }
         let rest = Rest {
             grants: said.grants.into_things(),
@@ -98,21 +110,30 @@ impl Piece {
             fingerprints: said.fingerprints.into(),
             unread: said.unread,
         };
-        Self { keys, aliases, rest: Some(Box::new(rest)) }
+        Self::with(keys, aliases, Some(rest))
+    }
+
+    fn with(keys: Things<Arc<Key>>, aliases: Things<Target>, rest: Option<Rest>) -> Self {
+        let more = !aliases.is_empty() || rest.is_some();
+        Self { keys, more: more.then(|| Box::new(More { aliases, rest })) }
     }
 
     /// Fingerprints of the things that it describes.
     pub(super) fn fingerprints(&self) -> impl Iterator<Item = &Digest> {
         let keys = self.keys.iter().map(|(_, entity)| &entity.digest);
-        let aliases = self.aliases.iter().map(|(_, entity)| &entity.digest);
-        let (plain, rest) = match &self.rest {
+        let aliases = self.aliases().iter().map(|(_, entity)| &entity.digest);
+        let (plain, rest) = match self.rest() {
             None => (Some(keys.chain(aliases)), None),
             Some(rest) => (None, Some(rest.fingerprints.iter())),
         };
         plain.into_iter().flatten().chain(rest.into_iter().flatten())
     }
 
+    pub(super) fn aliases(&self) -> &[Thing<Target>] {
+        self.more.as_ref().map_or(&[], |more| &more.aliases)
+    }
+
     pub(super) fn rest(&self) -> Option<&Rest> {
-        self.rest.as_deref()
+        self.more.as_ref()?.rest.as_ref()
     }
 }

@@ -93,7 +93,7 @@ impl Reading<'_> {
                 self.interned.compiled(kind, json, self.source, digest, &mut self.said.problems)
             }
             Value::Text(text) => self.policy_in_text(kind, name, json, text),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Known(_) => {
                 self.wrong_type(json, name, "a policy, as an object or as a text that holds one");
                 None
             }

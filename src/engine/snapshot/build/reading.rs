@@ -12,6 +12,7 @@ use super::grants::Written;
 use super::identities::{Carrier, Group};
 use super::managed::Managed;
 use super::policies::Interned;
+use super::recall::Recall;
 use super::revision::{Digest, Holds, PolicyDigests};
 use crate::engine::snapshot::organization::Organization;
 
@@ -74,6 +75,8 @@ pub(super) struct Reading<'r> {
     pub(super) options: &'r Options,
     /// Compiled policies, each once.
     pub(super) interned: &'r Interned,
+    /// Policies that were met before.
+    pub(super) recall: &'r mut Recall,
     /// What it said so far.
     pub(super) said: &'r mut Said,
     /// Fingerprints of the policies of this document.

@@ -158,7 +158,7 @@ fn unlawful_text(json: &Json<'_>) -> Option<(char, Span)> {
                 open.extend(items.iter().rev());
                 None
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Known(_) => None,
         };
         if found.is_some() {
             return found;

@@ -71,6 +71,6 @@ pub(super) fn instant(json: &Json<'_>) -> Option<Timestamp> {
         // Four digits alone would be a year.
         Value::Number(number) if number.contains('.') => Timestamp::parse(number),
         Value::Number(number) => Timestamp::parse(&format!("{number}.0")),
-        Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_) | Value::Known(_) => None,
     }
 }

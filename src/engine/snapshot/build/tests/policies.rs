@@ -163,3 +163,48 @@ fn only_the_full_access_policy_may_allow_resources() {
     }
     assert!(!problems(&[&rcp(r#""Id":"p-1""#)], &Options::default()).is_empty());
 }
+
+#[test]
+fn a_policy_that_is_recalled_counts_as_if_it_were_read_again() {
+    for policy in [KEY_POLICY.to_owned(), text_of(KEY_POLICY)] {
+        let alike: Vec<String> = (0..5).map(|n| key_with(n, &policy)).collect();
+        let alike: Vec<&str> = alike.iter().map(|text| &**text).collect();
+        // Spelt in as many ways as there are keys, it is read each time.
+        let spelt = |n: u32| {
+            let blanks = " ".repeat(usize::try_from(n).unwrap());
+            key_with(n, &KEY_POLICY.replace(r#""Effect":"#, &format!(r#""Effect":{blanks}"#)))
+        };
+        let spelt: Vec<String> = (0..5).map(spelt).collect();
+        let spelt: Vec<&str> = spelt.iter().map(|text| &**text).collect();
+        let (alike, spelt) = (built(&alike).snapshot, built(&spelt).snapshot);
+        assert_eq!(alike.revision, spelt.revision);
+        assert_eq!(alike.keys.len(), 5);
+        for (arn, key) in alike.keys.iter() {
+            assert_eq!(key.policy, spelt.keys[arn].policy, "{arn}");
+            assert!(Arc::ptr_eq(&key.policy, &alike.keys[&*format!("{ARN}0")].policy), "{arn}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_around_a_policy_that_is_recalled_is_told() {
+    let good: Vec<String> = (0..3).map(|n| key_with(n, KEY_POLICY)).collect();
+    let codes = |last: &str| {
+        let texts: Vec<&str> = good.iter().map(|text| &**text).chain([last]).collect();
+        let found = problems(&texts, &Options::default());
+        found.iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&key_with(7, KEY_POLICY)), [""; 0]);
+    assert_eq!(codes(&key_with(7, &format!("{KEY_POLICY}}}"))), ["json-syntax"]);
+    assert_eq!(
+        codes(&key_with(1, &format!("{KEY_POLICY},\"Tags\":[]"))),
+        ["conflicting-documents"]
+    );
+    let twice = format!("{KEY_POLICY},\"Policy\":{KEY_POLICY}");
+    assert_eq!(codes(&key_with(7, &twice)), ["json-duplicate-member"]);
+    // Elsewhere the same bytes are what they are there.
+    assert_eq!(codes(&format!(r#"{{"Policy":{KEY_POLICY}}}"#)), ["unknown-document"]);
+    let ram = format!("{KEY_POLICY},\"RamPolicy\":{KEY_POLICY}");
+    assert_eq!(codes(&key_with(7, &ram)), [""; 0]);
+    assert_eq!(codes(&key_with(7, &format!("[{KEY_POLICY}]"))), ["wrong-type"]);
+}
