@@ -102,7 +102,7 @@ fn each<'j, 'a>(json: &'j Json<'a>, see: &mut impl FnMut(&'j Json<'a>)) {
     match &json.value {
         Value::List(items) => items.iter().for_each(|item| each(item, see)),
         Value::Object(members) => members.iter().for_each(|member| each(&member.value, see)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Known(_) => {}
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::problem::{Problem, Problems};
 use crate::engine::snapshot::build::{Assembly, Built, Interned, Piece, Recall};
 use crate::store::directory::texts::Texts;
 use crate::store::directory::watch::Watch;
-use crate::store::directory::{Directory, Found, Look, Scope, Seen, Unreadable};
+use crate::store::directory::{Directory, Found, Known, Look, Scope, Unreadable};
 
 /// What must hold of a set beyond its being valid: its assertions. The errors among the problems
 /// refuse the set.
@@ -279,12 +279,11 @@ impl Loader {
         let read = self.read_all(&look)?;
         let mut faults: BTreeMap<Arc<str>, Problem> = look.faults.into_iter().collect();
         let mut moved = false;
-        let seen = read.iter().flat_map(|chunk| chunk.seen.iter().copied());
-        self.directory.remember(look.files.iter().zip(seen));
         for chunk in read {
             moved |= chunk.moved;
             changed |= !chunk.pieces.is_empty();
             faults.extend(chunk.faults);
+            self.directory.remember(chunk.seen, chunk.lost);
             for (name, _) in &chunk.pieces {
                 self.faults.remove(name);
             }
@@ -319,7 +318,10 @@ impl Loader {
         let mut chunk = Chunk { seen, ..Chunk::default() };
         for name in names {
             let (found, seen) = self.directory.read(look, name)?;
-            chunk.seen.push(seen);
+            match seen {
+                Some(seen) => chunk.seen.push((Arc::clone(name), seen)),
+                None => chunk.lost.push(Arc::clone(name)),
+            }
             let name = Arc::clone(name);
             match found {
                 Found::Same => {}
@@ -375,7 +377,9 @@ impl Loader {
 #[derive(Debug, Default)]
 struct Chunk {
     /// What is to be remembered of each.
-    seen: Vec<Seen>,
+    seen: Vec<(Arc<str>, Known)>,
+    /// Those of which nothing is to be remembered.
+    lost: Vec<Arc<str>>,
     /// What those say that say something else.
     pieces: Vec<(Arc<str>, Piece)>,
     /// Those that cannot be documents.

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::fault::fault;
-use self::file::{Content, Known, NoContent};
+pub use self::file::Known;
+use self::file::{Content, NoContent};
 use self::walk::{Listing, Unlisted, walk};
 use self::watch::{News, Watch};
 use crate::engine::bundle::{Document, Limits};
@@ -85,10 +86,6 @@ pub enum Found {
     /// It is gone, or changes just now.
     Moved,
 }
-
-/// What is remembered of a file that was read.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen(Option<Known>);
 
 /// The folder cannot be read: not for what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -211,55 +208,38 @@ impl Directory {
         Some(look)
     }
 
-    /// Reads the file of this name, from any thread.
+    /// Reads the file of this name, from any thread: what it has become, and what is to be remembered
+    /// of it, unless it cannot be a document.
     ///
     /// # Errors
     ///
     /// The machine is not able to just now.
-    pub fn read(&self, look: &Look, name: &str) -> Result<(Found, Seen), Unreadable> {
+    pub fn read(&self, look: &Look, name: &str) -> Result<(Found, Option<Known>), Unreadable> {
         let (path, before) = (self.listing.path(name), self.known.get(name));
         let read = file::read(&path, before, look.sceptical, self.limit, &self.hasher);
         Ok(match read {
-            Ok(Content::Same) => (Found::Same, Seen(before.copied())),
-            Ok(Content::Touched(known)) => (Found::Same, Seen(Some(known))),
-            Ok(Content::Text(known, text)) => (Found::Text(text.into()), Seen(Some(known))),
-            Err(NoContent::Moved) => (Found::Moved, Seen(None)),
-            Err(NoContent::Unusable(code, why)) => {
-                (Found::Fault(fault(name, code, &why)), Seen(None))
-            }
+            Ok(Content::Same) => (Found::Same, before.copied()),
+            Ok(Content::Touched(known)) => (Found::Same, Some(known)),
+            Ok(Content::Text(known, text)) => (Found::Text(text.into()), Some(known)),
+            Err(NoContent::Moved) => (Found::Moved, None),
+            Err(NoContent::Unusable(code, why)) => (Found::Fault(fault(name, code, &why)), None),
             Err(NoContent::Surroundings(error)) => {
                 return Err(self.unreadable(error.into()));
             }
         })
     }
 
-    /// Remembers files as they were read.
-    pub fn remember<'f>(&mut self, files: impl Iterator<Item = (&'f Arc<str>, Seen)>) {
-        let (faulty, known) = (&mut self.faulty, &mut self.known);
-        if known.is_empty() {
-            // A map that is made at once has no room to spare.
-            let usable = |(name, seen): (&Arc<str>, Seen)| match seen.0 {
-                Some(seen) => Some((Arc::clone(name), seen)),
-                None => {
-                    faulty.insert(Arc::clone(name));
-                    None
-                }
-            };
-            *known = files.filter_map(usable).collect();
-            known.keys().for_each(|name| _ = faulty.remove(name));
-            return;
-        }
-        for (name, seen) in files {
-            match seen.0 {
-                Some(seen) => {
-                    faulty.remove(name);
-                    known.insert(Arc::clone(name), seen);
-                }
-                None => {
-                    known.remove(name);
-                    faulty.insert(Arc::clone(name));
-                }
+    /// Remembers files as they were read, and forgets those that cannot be documents.
+    pub fn remember(&mut self, read: Vec<(Arc<str>, Known)>, lost: Vec<Arc<str>>) {
+        if !self.faulty.is_empty() {
+            for (name, _) in &read {
+                self.faulty.remove(name);
             }
+        }
+        self.known.extend(read);
+        for name in lost {
+            self.known.remove(&name);
+            self.faulty.insert(name);
         }
     }
 

@@ -95,6 +95,15 @@ impl Policy {
         self.entries.iter().map(|(_, statement)| statement)
     }
 
+    /// The policy with equal statements in the place of its own.
+    #[must_use]
+    pub fn sharing(mut self, mut equal: impl FnMut(&Arc<Statement>) -> Arc<Statement>) -> Self {
+        for (_, statement) in &mut self.entries {
+            *statement = equal(statement);
+        }
+        self
+    }
+
     /// The statements that may be about a request, in order. The others are not even looked at.
     /// `values` marks the values that a condition key has in the request.
     pub fn passing<'p>(

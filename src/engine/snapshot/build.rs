@@ -74,8 +74,8 @@ pub fn build(documents: &[Document], options: &Options) -> Result<Built, Problem
     let texts = |at: usize| pieces.get(at).map(|(document, _)| Arc::clone(&document.text));
     let named: Vec<(&Arc<str>, &Piece)> =
         pieces.iter().map(|(document, piece)| (&document.name, piece)).collect();
-    let mut fingerprints = Fingerprints::default();
-    pieces.iter().for_each(|(_, piece)| fingerprints.add(piece.fingerprints()));
+    let digests = || pieces.iter().flat_map(|(_, piece)| piece.fingerprints());
+    let mut fingerprints = Fingerprints::of(digests);
     assemble(&named, options, &texts, fingerprints.revision()).map(|(built, _)| built)
 }
 

@@ -50,7 +50,7 @@ impl Stamp {
 /// A file as it was read. There may be very many: stamp and text are kept as hashes, keyed by a
 /// secret of this process, so that nobody can make two that coincide.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub struct Known {
     /// In the place of its last bit: whether the stamp can be relied on.
     stamp: u64,
     hash: u64,

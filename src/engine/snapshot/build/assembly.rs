@@ -23,7 +23,8 @@ use crate::engine::sorted::Sorted;
 #[derive(Debug, Default)]
 pub struct Assembly {
     pieces: Sorted<Piece>,
-    fingerprints: Fingerprints,
+    /// Kept up with every change; `None` if they must be counted from the start.
+    fingerprints: Option<Fingerprints>,
     /// Kept up with every change; `None` if the next set must be put together from the start.
     draft: Option<Draft>,
 }
@@ -70,10 +71,10 @@ impl Assembly {
 
     /// Takes over what documents say now.
     pub fn extend(&mut self, documents: Vec<(Arc<str>, Piece)>) {
-        if self.draft.is_some() || !self.pieces.is_followed_by(&documents) {
+        if documents.is_empty() || self.draft.is_some() || !self.pieces.is_followed_by(&documents) {
             return documents.into_iter().for_each(|(name, piece)| self.set(name, piece));
         }
-        self.fingerprints.add(documents.iter().flat_map(|(_, piece)| piece.fingerprints()));
+        self.fingerprints = None;
         self.pieces.extend(documents);
     }
 
@@ -98,12 +99,13 @@ impl Assembly {
         options: &Options,
         texts: &dyn Fn(&str) -> Option<Arc<str>>,
     ) -> Result<Built, Problems> {
-        let revision = self.fingerprints.revision();
+        let digests = || self.pieces.values().flat_map(Piece::fingerprints);
+        let fingerprints = self.fingerprints.get_or_insert_with(|| Fingerprints::of(digests));
+        let revision = fingerprints.revision();
         if let Some(draft) = &mut self.draft {
             draft.policies.revision = revision;
             return Ok(draft.built());
         }
-        self.fingerprints.shrink();
         let mut pieces: Vec<(&Arc<str>, &Piece)> = Vec::with_capacity(self.pieces.len());
         pieces.extend(self.pieces.iter());
         let text = |at: usize| pieces.get(at).and_then(|(name, _)| texts(name));
@@ -114,8 +116,10 @@ impl Assembly {
 
     fn change(&mut self, name: &Arc<str>, after: Option<&Piece>) {
         let before = self.pieces.get(name);
-        self.fingerprints.remove(before.into_iter().flat_map(Piece::fingerprints));
-        self.fingerprints.add(after.into_iter().flat_map(Piece::fingerprints));
+        if let Some(fingerprints) = &mut self.fingerprints {
+            fingerprints.remove(before.into_iter().flat_map(Piece::fingerprints));
+            fingerprints.add(after.into_iter().flat_map(Piece::fingerprints));
+        }
         let Some(draft) = &mut self.draft else { return };
         let fits = !draft.warned.contains(name)
             && Plain::of(before).zip(Plain::of(after)).is_some_and(|(before, after)| {

@@ -29,6 +29,20 @@ impl Default for Fingerprints {
 }
 
 impl Fingerprints {
+    /// Of these, which are gone through twice: so no part has room to spare.
+    pub(super) fn of<'d, D: Iterator<Item = &'d Digest>>(digests: impl Fn() -> D) -> Self {
+        let mut all = Self::default();
+        let mut room = vec![0; PARTS];
+        for digest in digests() {
+            room.get_mut(number(digest)).into_iter().for_each(|room| *room += 1);
+        }
+        for (part, room) in all.0.iter_mut().zip(room) {
+            part.digests.reserve_exact(room);
+        }
+        all.add(digests());
+        all
+    }
+
     /// Adds some.
     pub(super) fn add<'d>(&mut self, digests: impl IntoIterator<Item = &'d Digest>) {
         for digest in digests {
@@ -50,11 +64,6 @@ impl Fingerprints {
         }
     }
 
-    /// Gives back the room that is to spare.
-    pub(super) fn shrink(&mut self) {
-        self.0.iter_mut().for_each(|part| part.digests.shrink_to_fit());
-    }
-
     /// The revision: neither the order of things matters, nor how often each is described.
     pub(super) fn revision(&mut self) -> Arc<str> {
         let mut hash = Sha256::new();
@@ -69,10 +78,13 @@ impl Fingerprints {
     }
 
     fn part(&mut self, digest: &Digest) -> Option<&mut Part> {
-        let [first, second, ..] = digest;
-        let number = usize::from(u16::from_be_bytes([*first, *second])) * PARTS / 65_536;
-        self.0.get_mut(number)
+        self.0.get_mut(number(digest))
     }
+}
+
+/// The part to which a fingerprint belongs.
+fn number([first, second, ..]: &Digest) -> usize {
+    usize::from(u16::from_be_bytes([*first, *second])) * PARTS / 65_536
 }
 
 impl Part {
@@ -114,6 +126,8 @@ mod tests {
         assert_ne!(in_steps.revision(), at_once.revision());
         in_steps.remove(&digests(5000..6000));
         assert_eq!(in_steps.revision(), at_once.revision());
+        let counted = digests(0..5000);
+        assert_eq!(Fingerprints::of(|| counted.iter()).revision(), at_once.revision());
         // Described twice, and then by one of them no more.
         in_steps.remove(&digests([17]));
         assert_eq!(in_steps.revision(), at_once.revision());

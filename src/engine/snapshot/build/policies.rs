@@ -1,12 +1,14 @@
 //! Policies of a set: as objects, texts or percent-encoded texts; each compiled once and shared.
 
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::reading::Reading;
 use super::revision::{Digest, decoded, digest_of};
 use crate::engine::json::{Encoding, Json, Source, Value, read};
+use crate::engine::policy::statement::Statement;
 use crate::engine::policy::{Policy, PolicyKind, compile};
 use crate::engine::problem::Problem;
 
@@ -17,6 +19,7 @@ pub struct Interned(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
+    statements: Statements,
     compiled: HashMap<(PolicyKind, Digest), Compiled>,
     /// How many may be there before those that are carried no more are looked for.
     roomy: usize,
@@ -72,9 +75,38 @@ impl Table {
             self.compiled.retain(|_, known| known.policy.strong_count() > 0);
             self.roomy = self.compiled.len() * 2;
         }
-        let policy = Arc::new(policy);
+        let policy = Arc::new(policy.sharing(|statement| self.statements.shared(statement)));
         self.compiled.insert(key, Compiled { policy: Arc::downgrade(&policy), warned });
         policy
+    }
+}
+
+/// Statements that were compiled lately, each where its hash says, until another comes there: of
+/// policies that differ, most statements are those of others.
+#[derive(Debug, Default)]
+struct Statements {
+    hasher: DefaultHashBuilder,
+    lately: Vec<Weak<Statement>>,
+}
+
+/// Statements that are remembered. Those that many policies have come back soon after another took
+/// their place, however many others there are.
+const STATEMENTS: usize = 1 << 14;
+
+impl Statements {
+    /// An equal statement that some policy has, or else this one.
+    fn shared(&mut self, statement: &Arc<Statement>) -> Arc<Statement> {
+        if self.lately.is_empty() {
+            self.lately.resize(STATEMENTS, Weak::new());
+        }
+        let hash = self.hasher.hash_one(statement);
+        let at = usize::try_from(hash).unwrap_or(0) % STATEMENTS;
+        let Some(place) = self.lately.get_mut(at) else { return Arc::clone(statement) };
+        if let Some(known) = place.upgrade().filter(|known| known == statement) {
+            return known;
+        }
+        *place = Arc::downgrade(statement);
+        Arc::clone(statement)
     }
 }
 

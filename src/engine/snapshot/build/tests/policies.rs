@@ -208,3 +208,22 @@ fn what_is_wrong_around_a_policy_that_is_recalled_is_told() {
     assert_eq!(codes(&key_with(7, &ram)), [""; 0]);
     assert_eq!(codes(&key_with(7, &format!("[{KEY_POLICY}]"))), ["wrong-type"]);
 }
+
+#[test]
+fn policies_that_differ_share_the_statements_that_do_not() {
+    let statement = |action: &str| {
+        format!(r#"{{"Effect":"Allow","Principal":"*","Action":"{action}","Resource":"*"}}"#)
+    };
+    let policy = |action: &str| {
+        let [first, second] = [statement("kms:Decrypt"), statement(action)];
+        format!(r#"{{"Statement":[{first},{second}]}}"#)
+    };
+    let texts = [key_with(1, &policy("kms:Encrypt")), key_with(2, &policy("kms:Sign"))];
+    let keys = built(&texts.each_ref().map(|text| &**text)).snapshot.keys.clone();
+    let statements = |number: u32| -> Vec<_> {
+        keys[&*format!("{ARN}{number}")].policy.statements().cloned().collect()
+    };
+    let (one, other) = (statements(1), statements(2));
+    assert!(Arc::ptr_eq(&one[0], &other[0]));
+    assert_ne!(one[1], other[1]);
+}
