@@ -1,5 +1,7 @@
 //! Objects that were read before: where the same bytes stand again, they are not read again.
 
+use std::sync::Arc;
+
 use super::Json;
 
 /// An object that was read without a problem.
@@ -41,7 +43,7 @@ impl Known {
 #[derive(Clone, Copy, Debug)]
 pub struct Among<'k> {
     /// Those that are known.
-    pub known: &'k [std::sync::Arc<Known>],
+    pub known: &'k [Arc<Known>],
     /// The name of the member whose value is looked for, in the document itself.
     pub member: &'k str,
     /// The name of a list in whose items it is looked for as well.
@@ -51,6 +53,21 @@ pub struct Among<'k> {
 impl Among<'_> {
     /// None are known.
     pub(super) const NONE: Self = Self { known: &[], member: "", list: "" };
+
+    /// The known object with which `rest` starts, where that is the value of the member `name` of
+    /// the document itself, or of an item of its `list`; at a depth of at most so many levels.
+    pub(super) fn find(
+        &self,
+        list: Option<&str>,
+        name: &str,
+        rest: &[u8],
+        (depth, most): (usize, usize),
+    ) -> Option<Arc<Known>> {
+        if name != self.member || list.is_some_and(|list| list != self.list) {
+            return None;
+        }
+        self.known.iter().find(|known| known.starts(rest, depth, most)).cloned()
+    }
 }
 
 /// Levels of nesting.

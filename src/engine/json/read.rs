@@ -178,19 +178,15 @@ impl<'a> Reader<'_, 'a> {
 
     /// The object that stands here, if it is known and looked for here.
     fn known(&self, open: &[Open<'a>]) -> Option<Arc<Known>> {
-        let Among { known, member, list } = self.among;
-        let name = match open {
-            [Open::Object { name, .. }] => name,
-            [Open::Object { name: all, .. }, Open::List { .. }, Open::Object { name, .. }]
-                if all == list =>
-            {
-                name
+        let (list, name) = match open {
+            [Open::Object { name, .. }] => (None, name),
+            [Open::Object { name: list, .. }, Open::List { .. }, Open::Object { name, .. }] => {
+                (Some(&**list), name)
             }
             _ => return None,
         };
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let here = |known: &&Arc<Known>| known.starts(rest, open.len(), self.depth);
-        if name == member { known.iter().find(here).cloned() } else { None }
+        self.among.find(list, name, rest, (open.len(), self.depth))
     }
 
     /// Steps into an object or array.
