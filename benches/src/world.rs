@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use keyward::engine::bundle::{Document, Options};
-use keyward::engine::decide::decide;
+use keyward::engine::decide::{decide, remembering};
 use keyward::engine::decide::decision::Verdict;
 use keyward::engine::kms::action::Action;
 use keyward::engine::snapshot::{Key, PolicySet, Snapshot};
@@ -13,6 +13,7 @@ use keyward::engine::term::key_id::KeyId;
 use keyward::engine::term::principal::Principal;
 use keyward::engine::term::request::{Asked, Asserted, AssertedValues, Request};
 use keyward::engine::term::time::Timestamp;
+use keyward::pdp::decisions::Decisions;
 use keyward::wire::v1;
 use serde_json::{Value, json};
 
@@ -30,17 +31,36 @@ pub struct Question<'a> {
     pub tenant: &'a str,
     /// A grant token, or none.
     pub token: Option<&'a str>,
+    /// The address that it comes from.
+    pub source_ip: &'a str,
 }
 
 /// A question on [`KEY`].
 pub fn on_key(tenant: &str) -> Question<'_> {
-    Question { key: KEY, tenant, token: None }
+    Question { key: KEY, tenant, token: None, source_ip: "192.0.2.7" }
 }
 
 /// One decision, everything read from texts.
 pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
+    match decide(snapshot, &asked(question)) {
+        Ok(answer) => answer.verdict(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The same, where what long policies say is remembered.
+pub fn ask_remembering(decisions: &Decisions, snapshot: &Snapshot, question: Question<'_>) -> Verdict {
+    match remembering(snapshot, &asked(question), &decisions.recall()) {
+        Ok(answer) => answer.verdict(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+// A request is long: it is made where it is used.
+#[inline(always)]
+fn asked(question: Question<'_>) -> Request<'_> {
     let one = |name, value| Asserted { name, values: AssertedValues::One(value) };
-    let request = Request {
+    Request {
         principal: Principal::parse(SESSION).expect("a session"),
         role_arn: None,
         issuer_arn: None,
@@ -56,7 +76,7 @@ pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
             one("aws:MultiFactorAuthPresent", "false"),
             one("aws:PrincipalOrgID", "o-example1"),
             one("aws:SecureTransport", "true"),
-            one("aws:SourceIp", "192.0.2.7"),
+            one("aws:SourceIp", question.source_ip),
             one("aws:SourceVpce", "vpce-0abc"),
         ]
         .into_iter()
@@ -67,10 +87,6 @@ pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
         dry_run: false,
         now: Timestamp::new(1_767_225_600, 0),
         overrides: Vec::new(),
-    };
-    match decide(snapshot, &request) {
-        Ok(answer) => answer.verdict(),
-        Err(error) => panic!("{error}"),
     }
 }
 
@@ -214,6 +230,16 @@ pub fn managed_policy(index: usize, count: usize) -> Value {
         })
         .collect();
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// The same, of statements that all have to be looked at: patterns.
+pub fn managed_patterns(index: usize, count: usize) -> Value {
+    let mut policy = managed_policy(index, count);
+    for (n, statement) in policy["Statement"].as_array_mut().expect("statements").iter_mut().enumerate() {
+        let pattern = format!("{}*", managed_tenant(index, n, count));
+        statement["Condition"] = json!({"StringLike": {"kms:EncryptionContext:tenant": pattern}});
+    }
+    policy
 }
 
 /// The tenant that a managed policy's statement allows.

@@ -54,6 +54,7 @@ pub fn run(data: &[u8]) {
             revision: &SET.revision,
             consistency_token: "token",
             detail,
+            cached: false,
         };
         let told = response(&answer, Some(&explanation), &envelope);
         let bytes = told.encode_to_vec();

@@ -218,6 +218,7 @@ fn offline(args: &Args, message: &v1::AuthorizeRequest) -> Result<v1::AuthorizeR
         revision: &snapshot.revision,
         consistency_token: &pdp.consistency_token(&snapshot),
         detail: v1::Detail::Full,
+        cached: false,
     };
     Ok(response(&answer, Some(&explanation), &envelope))
 }

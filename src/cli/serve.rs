@@ -16,9 +16,9 @@ use super::config::{LogFormat, PolicyArgs};
 use super::{DONE, FAILED, PROBLEMS, USAGE, fail, policies, render, service_manager};
 use crate::engine::snapshot::Snapshot;
 use crate::pdp::Pdp;
+use crate::pdp::counters::CacheCounts;
 use crate::pdp::grants::GrantStore;
 use crate::pdp::live::Live;
-use crate::pdp::sessions::CacheCounts;
 use crate::pdp::what_if::Folder;
 use crate::rpc::listener::{ADMIN_SOCKET, DATA_SOCKET, Listener};
 use crate::rpc::server::{self, Listeners, Services};
@@ -181,17 +181,26 @@ fn pdp(config: &ServeConfig, snapshot: Snapshot) -> Result<Pdp, OpenError> {
     Ok(Pdp::with_grants(live, store))
 }
 
-/// Counts what the cache of session policies does.
-fn observe_sessions(telemetry: &Telemetry, pdp: &Arc<Pdp>) {
-    const CACHE: &str = "session_policies";
+/// Counts what the caches do.
+fn observe_caches(telemetry: &Telemetry, pdp: &Arc<Pdp>) {
+    observe_cache(telemetry, pdp, "session_policies", |pdp| pdp.sessions().counts());
+    observe_cache(telemetry, pdp, "decisions", |pdp| pdp.decisions().counts());
+}
+
+fn observe_cache(
+    telemetry: &Telemetry,
+    pdp: &Arc<Pdp>,
+    cache: &'static str,
+    counts: fn(&Pdp) -> CacheCounts,
+) {
     let observe = |quantity, number: fn(&CacheCounts) -> u64| {
         let pdp = Arc::clone(pdp);
-        telemetry.observe(quantity, move || number(&pdp.sessions().counts()));
+        telemetry.observe(quantity, move || number(&counts(&pdp)));
     };
-    observe(Quantity::CacheHits(CACHE), |counts| counts.hits);
-    observe(Quantity::CacheMisses(CACHE), |counts| counts.misses);
-    observe(Quantity::CacheEvictions(CACHE), |counts| counts.evictions);
-    observe(Quantity::CacheEntries(CACHE), |counts| counts.entries);
+    observe(Quantity::CacheHits(cache), |counts| counts.hits);
+    observe(Quantity::CacheMisses(cache), |counts| counts.misses);
+    observe(Quantity::CacheEvictions(cache), |counts| counts.evictions);
+    observe(Quantity::CacheEntries(cache), |counts| counts.entries);
 }
 
 async fn serve(
@@ -207,7 +216,7 @@ async fn serve(
     let followed = start.follow(&pdp, config, hangup)?;
     let counted = Arc::clone(&pdp);
     telemetry.observe(Quantity::Grants, move || counted.snapshot().grants.len() as u64);
-    observe_sessions(&telemetry, &pdp);
+    observe_caches(&telemetry, &pdp);
     let status = policies.status();
     telemetry.observe_policy(move || policies::facts(&status.borrow()));
     let mut listeners = Listeners {

@@ -54,7 +54,7 @@ impl<'s> Set<'s> {
         let mut boundaries: HashSet<&str> = identities(snapshot)
             .filter_map(|identity| identity.boundary.as_ref().map(|policy| &*policy.id))
             .collect();
-        for attached in identities(snapshot).flat_map(|identity| &identity.policies) {
+        for attached in identities(snapshot).flat_map(|identity| identity.policies.iter()) {
             boundaries.remove(&*attached.id);
         }
         let keys = keys(snapshot);

@@ -1,5 +1,7 @@
 //! The living thing: which snapshot answers now.
 
+pub mod counters;
+pub mod decisions;
 pub mod grants;
 pub mod last_good;
 pub mod live;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
+use self::decisions::Decisions;
 use self::grants::GrantStore;
 use self::live::Live;
 use self::sessions::SessionPolicies;
@@ -26,6 +29,7 @@ use crate::engine::snapshot::Snapshot;
 pub struct Pdp {
     live: Arc<Live>,
     sessions: SessionPolicies,
+    decisions: Decisions,
     grants: Option<GrantStore>,
     folder: Option<Folder>,
 }
@@ -37,6 +41,7 @@ impl Pdp {
         Self {
             live: Arc::new(Live::new(snapshot)),
             sessions: SessionPolicies::default(),
+            decisions: Decisions::default(),
             grants: None,
             folder: None,
         }
@@ -45,7 +50,19 @@ impl Pdp {
     /// Answers from what `live` holds, which follows `grants`.
     #[must_use]
     pub fn with_grants(live: Arc<Live>, grants: GrantStore) -> Self {
-        Self { live, sessions: SessionPolicies::default(), grants: Some(grants), folder: None }
+        Self {
+            live,
+            sessions: SessionPolicies::default(),
+            decisions: Decisions::default(),
+            grants: Some(grants),
+            folder: None,
+        }
+    }
+
+    /// With another memory of what policies said.
+    #[must_use]
+    pub fn remembering(self, decisions: Decisions) -> Self {
+        Self { decisions, ..self }
     }
 
     /// Whose documents can be read again in `folder`, for what would be.
@@ -70,6 +87,12 @@ impl Pdp {
     #[must_use]
     pub fn sessions(&self) -> &SessionPolicies {
         &self.sessions
+    }
+
+    /// What policies said before.
+    #[must_use]
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The store of live grants, if there is one.

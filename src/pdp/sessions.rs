@@ -2,11 +2,10 @@
 //! again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
+use super::counters::{CacheCounts, Counters};
 use crate::engine::policy::{Policy, session};
 use crate::engine::problem::Problems;
 
@@ -21,22 +20,7 @@ const OVERHEAD: u32 = 512;
 #[derive(Debug)]
 pub struct SessionPolicies {
     compiled: Cache<Box<str>, Arc<Policy>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    evictions: Arc<AtomicU64>,
-}
-
-/// How the cache of session policies is doing, since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheCounts {
-    /// Texts whose compiled form was there.
-    pub hits: u64,
-    /// Texts that had to be compiled, the refused ones too.
-    pub misses: u64,
-    /// Compiled policies that were given up for want of room.
-    pub evictions: u64,
-    /// Compiled policies that are kept.
-    pub entries: u64,
+    counters: Counters,
 }
 
 impl Default for SessionPolicies {
@@ -45,19 +29,13 @@ impl Default for SessionPolicies {
         let weight = |text: &Box<str>, _: &Arc<Policy>| {
             u32::try_from(text.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD)
         };
-        let evictions = Arc::new(AtomicU64::new(0));
-        let evicted = Arc::clone(&evictions);
+        let counters = Counters::default();
         let compiled = Cache::builder()
             .max_capacity(KEPT_BYTES)
             .weigher(weight)
-            .eviction_listener(move |_, _, cause| {
-                // Not the one of two equal texts that arrived at the same time.
-                if cause == RemovalCause::Size {
-                    evicted.fetch_add(1, Ordering::Relaxed);
-                }
-            })
+            .eviction_listener(counters.evictions())
             .build();
-        Self { compiled, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
+        Self { compiled, counters }
     }
 }
 
@@ -69,10 +47,10 @@ impl SessionPolicies {
     /// What is wrong in the text; places are named after `name`.
     pub fn get(&self, name: &str, text: &str) -> Result<Arc<Policy>, Problems> {
         if let Some(policy) = self.compiled.get(text) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+            self.counters.hit();
             return Ok(policy);
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.counters.missed();
         let policy = session(name, text)?;
         self.compiled.insert(text.into(), Arc::clone(&policy));
         Ok(policy)
@@ -82,12 +60,7 @@ impl SessionPolicies {
     #[must_use]
     pub fn counts(&self) -> CacheCounts {
         self.compiled.run_pending_tasks();
-        CacheCounts {
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            evictions: self.evictions.load(Ordering::Relaxed),
-            entries: self.compiled.entry_count(),
-        }
+        self.counters.counts(self.compiled.entry_count())
     }
 }
 

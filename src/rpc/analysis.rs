@@ -157,6 +157,7 @@ fn simulate(
         revision: &live.revision,
         consistency_token: &pdp.consistency_token(&live),
         detail,
+        cached: false,
     };
     Ok(v1::SimulateAuthorizationResponse {
         response: Some(response(&answer, Some(&explanation), &envelope)),

@@ -24,7 +24,7 @@ use super::tokens::resolve;
 use super::told::{begun, code};
 use crate::engine::decide::decision::Answer;
 use crate::engine::decide::explain::Explanation;
-use crate::engine::decide::{decide, explain};
+use crate::engine::decide::{explain, remembering};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::term::request::InvalidRequest;
 use crate::engine::term::time::Timestamp;
@@ -208,16 +208,18 @@ impl Authorization {
         }
         let evaluating = self.telemetry.timer();
         let mut explanation = None;
+        let recall = self.pdp.decisions().recall();
         let answer = if detail != v1::Detail::Unspecified || call.wants_layers() {
             explain(snapshot, &request).map(|(answer, explained)| {
                 explanation = Some(explained);
                 answer
             })
         } else {
-            decide(snapshot, &request)
+            remembering(snapshot, &request, &recall)
         };
         // What is borrowed is not moved: an answer is long.
         let answer = answer.as_ref().map_err(status::invalid)?;
+        let cached = recall.made(answer);
         let mut room = Uuid::encode_buffer();
         let decision_id = &*decision_id::next(now).hyphenated().encode_lower(&mut room);
         let consistency_token = &*self.pdp.consistency_token(snapshot);
@@ -228,13 +230,14 @@ impl Authorization {
             request_id,
             decision_id,
             consistency_token,
-            cached: false,
+            cached,
             explained: detail != v1::Detail::Unspecified,
         };
         let timers = (started, evaluating);
         let pending = self.telemetry.decided(call, &told, explanation.as_ref(), timers);
         let revision = &snapshot.revision;
-        let envelope = Envelope { request_id, decision_id, revision, consistency_token, detail };
+        let envelope =
+            Envelope { request_id, decision_id, revision, consistency_token, detail, cached };
         Ok((finish(answer, explanation.as_ref(), &envelope), pending))
     }
 }

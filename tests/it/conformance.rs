@@ -1,6 +1,9 @@
 //! Every case through every door, and all doors agree.
 
-use keyward::engine::decide::{decide, explain};
+use keyward::engine::decide::{decide, explain, remembering};
+use keyward::engine::snapshot::Snapshot;
+use keyward::pdp::Pdp;
+use keyward::pdp::decisions::Decisions;
 use keyward::wire::case::{answer, outcome};
 use keyward::wire::v1;
 use serde_json::{Value, json};
@@ -74,8 +77,10 @@ pub(crate) fn as_simulated(response: &v1::AuthorizeResponse) -> Value {
 
 #[tokio::test]
 async fn the_live_service_answers_every_case_alike() {
-    let mut door = Door::open(keyward::engine::snapshot::Snapshot::default()).await;
-    let mut asked = 0;
+    // What is asked again and again comes from the cache wherever it can.
+    let pdp = Pdp::new(Snapshot::default()).remembering(Decisions::from(0));
+    let mut door = Door::to(pdp).await;
+    let (mut asked, mut cached) = (0, 0);
     for line in lines(CASES) {
         let expected = parsed(&line);
         // Overrides exist in simulations alone; sets that are refused have their own tests.
@@ -112,6 +117,7 @@ async fn the_live_service_answers_every_case_alike() {
                 panic!("{}: refused in a batch", expected["id"])
             };
             assert_eq!(as_simulated(&response), simulated, "{}", expected["id"]);
+            cached += usize::from(response.cached);
         }
         let question = v1::AuthorizeStreamRequest { id: 7, request: Some(case.message) };
         let stream = door.client.authorize_stream(tokio_stream::iter([question])).await;
@@ -125,6 +131,7 @@ async fn the_live_service_answers_every_case_alike() {
         asked += 1;
     }
     assert!(asked > 150, "only {asked} cases went through the service");
+    assert!(cached > 150, "only {cached} answers of batches came from the cache");
     door.close().await;
 }
 
@@ -140,4 +147,26 @@ fn listening_changes_nothing() {
         });
         assert_eq!(silent.ok(), heard.ok(), "{line}");
     }
+}
+
+#[test]
+fn what_is_asked_again_and_again_comes_from_the_cache_and_is_the_same() {
+    let pdp = Pdp::new(Snapshot::default()).remembering(Decisions::from(0));
+    let mut cached = 0;
+    for line in lines(CASES) {
+        let Ok(case) = case(&line) else { continue };
+        let Ok(request) = case.request() else { continue };
+        let decided = decide(&case.snapshot, &request).map(|answer| outcome(&answer)).ok();
+        pdp.live().install(&case.snapshot);
+        let snapshot = pdp.snapshot();
+        for turn in ["once", "again", "again"] {
+            let recall = pdp.decisions().recall();
+            let answer = remembering(&snapshot, &request, &recall);
+            let found = answer.as_ref().is_ok_and(|answer| recall.made(answer));
+            assert!(!(found && turn == "once"), "{line}");
+            cached += usize::from(found);
+            assert_eq!(answer.map(|answer| outcome(&answer)).ok(), decided, "{turn}: {line}");
+        }
+    }
+    assert!(cached > 150, "only {cached} decisions came from the cache");
 }

@@ -81,6 +81,11 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn open(snapshot: Snapshot) -> Self {
+        Self::to(Pdp::new(snapshot)).await
+    }
+
+    pub(crate) async fn to(pdp: Pdp) -> Self {
+        let snapshot = Arc::clone(&pdp.snapshot());
         let active = Active {
             revision: Arc::clone(&snapshot.revision),
             since: noon(),
@@ -88,7 +93,7 @@ impl Door {
             warnings: Arc::default(),
             contents: Contents::of(&snapshot),
         };
-        let pdp = Arc::new(Pdp::new(snapshot));
+        let pdp = Arc::new(pdp);
         let clock = Arc::new(Mutex::new(noon()));
         let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), DATA_SOCKET)
             .await

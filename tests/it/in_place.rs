@@ -197,13 +197,14 @@ fn an_answer_written_in_one_piece_is_the_message_encoded() {
         let Ok(case) = case(&line) else { continue };
         let Ok(request) = case.request() else { continue };
         let Ok(answer) = decide(&case.snapshot, &request) else { continue };
-        for request_id in ["", "q", &"long".repeat(50)] {
+        for (request_id, cached) in [("", false), ("q", true), (&*"long".repeat(50), false)] {
             let envelope = Envelope {
                 request_id,
                 decision_id: "0192d3a4-0000-7000-8000-000000000000",
                 revision: &case.snapshot.revision,
                 consistency_token: "documents.0",
                 detail: v1::Detail::Unspecified,
+                cached,
             };
             let mut out = Vec::new();
             encode(&answer, &envelope, &mut out);

@@ -42,6 +42,8 @@ mod policy_tests;
 mod quickstart;
 mod recorded;
 mod reload;
+mod remembered;
+mod remembered_by;
 mod rolling;
 mod served;
 mod simulated;

@@ -12,11 +12,13 @@ mod agreement;
 mod claims;
 mod each;
 mod generator;
+mod inputs;
 mod law;
 mod policies_of;
 mod product;
 mod properties;
 mod quality;
+mod remembered;
 mod rows;
 mod shrink;
 

@@ -35,7 +35,7 @@ fn of_every_case(holds: impl Fn(u64, Value) -> Result<bool, String> + Sync) {
     assert!(asked >= least, "the property was put to {asked} cases alone");
 }
 
-fn read(case: &Value) -> Option<Case> {
+pub(crate) fn read(case: &Value) -> Option<Case> {
     let text = case.to_string();
     let source = Source::new("case".into(), &text);
     let json = json::read(&source, &Limits::default(), &mut Vec::new())?;

@@ -89,6 +89,7 @@ fn explained(snapshot: &Snapshot, request: &Request<'_>) -> Option<v1::Authorize
         revision: &snapshot.revision,
         consistency_token: "",
         detail: v1::Detail::Full,
+        cached: false,
     };
     Some(response(&answer, Some(&explanation), &envelope))
 }

@@ -29,14 +29,14 @@ pub struct Caller<'a> {
     /// The user behind a federated session.
     pub issuer_arn: Option<&'a str>,
     /// The user behind a federated session has its name, where nobody says more.
-    issuer_is_a_namesake: bool,
+    pub(super) issuer_is_a_namesake: bool,
     /// The set describes the account, but not this caller: it is never allowed.
     pub unknown: bool,
     /// Whether the request carries session policies.
     pub has_session_policies: bool,
     /// The marks of the principals that may name it.
     pub marks: Marks,
-    unique_id: Option<&'a str>,
+    pub(super) unique_id: Option<&'a str>,
 }
 
 impl<'a> Caller<'a> {

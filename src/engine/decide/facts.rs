@@ -3,7 +3,7 @@
 //! Source: AWS KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global condition
 //! context keys".
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use super::caller::Caller;
 use super::resource::Resource;
@@ -15,6 +15,7 @@ use crate::engine::term::composed::Composed;
 use crate::engine::term::condition_key::{ConditionKey, KeySource};
 use crate::engine::term::request::{AssertedValues, OverrideValue, Pairs, Parameters, Request};
 use crate::engine::term::text::same;
+use crate::engine::term::time::Timestamp;
 use crate::engine::term::values::{Context, Many, PairList, Scalar, Values};
 
 /// What one authorization is asked with.
@@ -35,6 +36,8 @@ pub struct Facts<'a, 'l> {
     pub leg: LegFacts<'a>,
     /// The composed value of `aws:userid`.
     pub user_id: OnceCell<Option<Composed<'a>>>,
+    /// Whether a condition asked what time it is.
+    pub asked_the_time: Cell<bool>,
 }
 
 /// What differs between the legs of an operation.
@@ -83,6 +86,13 @@ impl Context for Facts<'_, '_> {
 impl<'a> Facts<'a, '_> {
     pub(super) fn parameters(&self) -> &Parameters<'a> {
         &self.request.parameters
+    }
+
+    /// The instant of the decision. Nothing else may read it of the request: what policies say is
+    /// kept only where it was not asked for.
+    pub(super) fn now(&self) -> Timestamp {
+        self.asked_the_time.set(true);
+        self.request.now
     }
 
     /// Absent unless the action has the key.

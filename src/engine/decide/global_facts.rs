@@ -20,8 +20,8 @@ impl Facts<'_, '_> {
         let principal = &self.caller.principal;
         let service = if let Principal::Service { name } = principal { Some(name) } else { None };
         match source {
-            S::CurrentTime => Values::One(Scalar::Time(self.request.now)),
-            S::EpochTime => Values::One(Scalar::Integer(self.request.now.seconds())),
+            S::CurrentTime => Values::One(Scalar::Time(self.now())),
+            S::EpochTime => Values::One(Scalar::Integer(self.now().seconds())),
             S::PrincipalAccount => account(principal.account_text()),
             S::PrincipalArn => match principal {
                 Principal::Service { .. } => Values::Absent,

@@ -97,7 +97,7 @@ fn endpoint<'a, O: Observer>(question: &mut Question<'a, '_, O>, guard: &mut Gua
 }
 
 /// The VPC endpoint through which the request came. A simulation's overrides do not change it.
-fn endpoint_id<'a>(request: &'a Request<'a>) -> Option<&'a str> {
+pub(super) fn endpoint_id<'a>(request: &'a Request<'a>) -> Option<&'a str> {
     let asserted = request.context.iter().find(|asserted| same(asserted.name, "aws:SourceVpce"))?;
     match &asserted.values {
         AssertedValues::One(id) => Some(id),
@@ -128,7 +128,7 @@ fn rcp_member<'a>(
 }
 
 /// The management account is not limited.
-fn member(snapshot: &Snapshot, account: Option<AccountId>) -> Option<&Member> {
+pub(super) fn member(snapshot: &Snapshot, account: Option<AccountId>) -> Option<&Member> {
     let organization = snapshot.organization.as_ref()?;
     let account = account?;
     if organization.management_account == Some(account) {

@@ -213,7 +213,7 @@ impl<'a> Facts<'a, '_> {
     /// Whole days since the key was last used; 0 when the set does not say.
     fn unused_days(&self) -> Values<'_> {
         let since = self.resource.key().and_then(|key| key.unused_since);
-        let seconds = since.map_or(0, |since| self.request.now.seconds() - since.seconds());
+        let seconds = since.map_or(0, |since| self.now().seconds() - since.seconds());
         Values::One(Scalar::Integer(seconds.max(0) / 86_400))
     }
 }

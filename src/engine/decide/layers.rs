@@ -243,7 +243,7 @@ pub(super) fn every_naming(_: &Caller<'_>, namings: Namings) -> Namings {
 }
 
 /// The names of session policies in reasons: a request has at most ten.
-const SESSION_POLICY_IDS: [&str; 10] = [
+pub(super) const SESSION_POLICY_IDS: [&str; 10] = [
     "sessionPolicies[0]",
     "sessionPolicies[1]",
     "sessionPolicies[2]",

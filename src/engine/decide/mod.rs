@@ -9,18 +9,23 @@ pub mod explain;
 pub mod facts;
 mod global_facts;
 mod grants;
+mod grounds;
 mod guardrails;
+mod heard;
 mod kms_facts;
 mod layers;
 mod legs;
+pub mod memory;
 pub mod message;
 pub mod naming;
 pub mod observer;
+mod places;
 pub mod reason;
 pub mod resource;
 mod retire;
+mod written;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use arrayvec::ArrayVec;
 
@@ -30,9 +35,9 @@ use self::decision::{Answer, Decision, Denial, Layer, Leg, Legs, Missing};
 use self::explain::Explanation;
 use self::facts::Facts;
 use self::grants::SourceArns;
-use self::layers::{Found, Question, every_naming};
+use self::heard::Heard;
 use self::legs::{Authorization, Authorizations};
-use self::naming::{Naming, Namings};
+use self::memory::{Memory, Nothing};
 use self::observer::{Observer, Silent};
 use self::resource::{Locator, Names, Resource};
 use super::evaluation::{AuthBeforeState, Profile};
@@ -55,6 +60,20 @@ pub fn decide<'a>(
     request: &'a Request<'a>,
 ) -> Result<Answer<'a>, InvalidRequest> {
     observed(snapshot, request, &mut Silent)
+}
+
+/// Decides, and lets what policies say be kept in `memory` and come from there. The answer is the
+/// same: grants, the state of the key and the truth table have their say as ever.
+///
+/// # Errors
+///
+/// As [`decide`].
+pub fn remembering<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    memory: &impl Memory,
+) -> Result<Answer<'a>, InvalidRequest> {
+    answer(snapshot, request, &mut Silent, memory)
 }
 
 /// Decides, and tells how.
@@ -81,6 +100,16 @@ pub fn observed<'a>(
     request: &'a Request<'a>,
     observer: &mut impl Observer,
 ) -> Result<Answer<'a>, InvalidRequest> {
+    answer(snapshot, request, observer, &Nothing)
+}
+
+#[inline(always)]
+fn answer<'a>(
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    observer: &mut impl Observer,
+    memory: &impl Memory,
+) -> Result<Answer<'a>, InvalidRequest> {
     // An answer is long: it is filled where it will be.
     let mut answer = Ok(Answer {
         principal: request.principal.text(),
@@ -90,7 +119,7 @@ pub fn observed<'a>(
         dry_run: request.dry_run,
     });
     if let Ok(unfilled) = &mut answer
-        && let Err(invalid) = fill(snapshot, request, observer, unfilled)
+        && let Err(invalid) = fill((snapshot, request), observer, memory, unfilled)
     {
         answer = Err(invalid);
     }
@@ -98,9 +127,9 @@ pub fn observed<'a>(
 }
 
 fn fill<'a>(
-    snapshot: &'a Snapshot,
-    request: &'a Request<'a>,
+    (snapshot, request): (&'a Snapshot, &'a Request<'a>),
     observer: &mut impl Observer,
+    memory: &impl Memory,
     answer: &mut Answer<'a>,
 ) -> Result<(), InvalidRequest> {
     let caller = Caller::find(snapshot, request)?;
@@ -126,7 +155,8 @@ fn fill<'a>(
         for authorization in &authorizations {
             let mut by = Opened::Not;
             let asked = (snapshot, request, &caller);
-            let decision = decide_leg(asked, authorization, source_arns, observer, &mut by);
+            let decision =
+                decide_leg(asked, authorization, source_arns, (observer, memory), &mut by);
             let resource = name(&authorization.resource);
             legs.push(Leg { action: authorization.action, resource, decision });
             opened.push(by);
@@ -199,7 +229,7 @@ fn decide_leg<'a>(
     (snapshot, request, caller): (&'a Snapshot, &'a Request<'a>, &Caller<'a>),
     authorization: &Authorization<'a, '_>,
     source_arns: SourceArns,
-    observer: &mut impl Observer,
+    (observer, memory): (&mut impl Observer, &impl Memory),
     opened: &mut Opened,
 ) -> Decision<'a> {
     let mut facts = Facts {
@@ -211,6 +241,7 @@ fn decide_leg<'a>(
         region: Some(authorization.region),
         leg: authorization.facts,
         user_id: OnceCell::new(),
+        asked_the_time: Cell::new(false),
     };
     let decision = match authorization.resource {
         Resource::UnknownKey { foreign, .. } => Decision::Deny(Denial::Implicit(if foreign {
@@ -229,13 +260,13 @@ fn decide_leg<'a>(
             match refusal.filter(|_| state_first) {
                 Some(refusal) => {
                     if compared {
-                        let decision = authorized(&facts, source_arns, &mut Silent);
+                        let decision = authorized(&facts, source_arns, &mut Silent, memory);
                         *opened = Opened::by(snapshot, &key.arn, &decision);
                     }
                     Decision::Deny(Denial::KeyState(refusal))
                 }
                 None => {
-                    let mut decision = authorized(&facts, source_arns, observer);
+                    let mut decision = authorized(&facts, source_arns, observer, memory);
                     if compared {
                         *opened = Opened::by(snapshot, &key.arn, &decision);
                     }
@@ -247,7 +278,7 @@ fn decide_leg<'a>(
                 }
             }
         }
-        _ => authorized(&facts, source_arns, observer),
+        _ => authorized(&facts, source_arns, observer, memory),
     };
     observer.leg(&facts, &decision);
     decision
@@ -259,25 +290,14 @@ fn authorized<'a>(
     facts: &Facts<'a, '_>,
     source_arns: SourceArns,
     observer: &mut impl Observer,
+    memory: &impl Memory,
 ) -> Decision<'a> {
     let caller = facts.caller;
-    let mut question = Question::new(facts, observer);
-    let guard = guardrails::guardrails(&mut question);
+    let Heard { guard, key: found, own_denies, limits } = memory::heard(facts, observer, memory);
     let key = if let Resource::Key(key) = facts.resource { Some(*key) } else { None };
-    let found = key.map_or_else(Found::default, |key| {
-        // `*` is no permission for a service.
-        let service = matches!(caller.principal, Principal::Service { .. });
-        let allows_by = match (service, caller.is_bare_federated()) {
-            (true, _) => exact_naming,
-            (false, true) => exact_or_account,
-            (false, false) => every_naming,
-        };
-        question.key_policy(key, allows_by)
-    });
-    let (own_denies, limits) = guardrails::own_policies(&mut question);
     let limits = &limits;
     let (grants, own_grants) = match key.filter(|key| facts.snapshot.grants.any_on(&key.arn)) {
-        Some(key) => grants::applicable(facts, key, source_arns, question.observer),
+        Some(key) => grants::applicable(facts, key, source_arns, observer),
         None => Default::default(),
     };
     let (grants, none) = (&grants, Allows::default());
@@ -307,24 +327,6 @@ fn authorized<'a>(
         barred: barred(facts).or(guard.missing),
         path,
     })
-}
-
-fn exact_naming(_: &Caller<'_>, namings: Namings) -> Namings {
-    let mut exact = Namings::default();
-    if namings.has(Naming::Exact) {
-        exact.insert(Naming::Exact);
-    }
-    exact
-}
-
-/// A federated session without session policies: nothing but its own name allows it. That the key
-/// policy delegates to the account is seen, though it does not help the session.
-fn exact_or_account(caller: &Caller<'_>, namings: Namings) -> Namings {
-    let mut seen = exact_naming(caller, namings);
-    if namings.has(Naming::Account) {
-        seen.insert(Naming::Account);
-    }
-    seen
 }
 
 /// What customers cannot do with keys that AWS manages.

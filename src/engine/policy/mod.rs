@@ -13,8 +13,9 @@ mod wanted;
 
 use std::sync::Arc;
 
+use self::arn_pattern::ResourcePattern;
 use self::gist::{Gist, Marks, Sieve};
-use self::statement::Statement;
+use self::statement::{Resources, Statement};
 use super::term::condition_key::ConditionKey;
 pub use document::compile;
 pub use session::{SESSION_POLICY_LIMITS, session};
@@ -65,6 +66,9 @@ impl PolicyKind {
     }
 }
 
+/// How many statements are passed over in the time in which one is looked at, as measured.
+const LOOKED_AT: u32 = 8;
+
 /// A compiled policy. Shared between all that carry it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
@@ -88,6 +92,31 @@ impl Policy {
             }
         }
         Self { entries, keys }
+    }
+
+    /// How long it takes to go through it, in statements that are passed over at a glance: for most
+    /// requests that is so with statements about other services, about single resources, and that
+    /// want a value of a condition key.
+    #[must_use]
+    pub fn effort(&self) -> u32 {
+        let effort = |(gist, statement): &(Gist, Arc<Statement>)| {
+            let single = |pattern: &ResourcePattern| matches!(pattern, ResourcePattern::Exact(_));
+            let few = match &statement.resources {
+                Resources::These(patterns) => patterns.iter().all(single),
+                Resources::Nothing => true,
+                Resources::Any | Resources::AllBut(_) => false,
+            };
+            let passed = few || statement.actions.is_empty() || gist.wanted().is_some();
+            if passed { 1 } else { LOOKED_AT }
+        };
+        self.entries.iter().fold(0_u32, |sum, entry| sum.saturating_add(effort(entry)))
+    }
+
+    /// The statement at a position.
+    #[must_use]
+    pub fn statement(&self, index: u32) -> Option<&Statement> {
+        let (_, statement) = self.entries.get(usize::try_from(index).ok()?)?;
+        Some(statement)
     }
 
     /// Its statements in order.

@@ -35,7 +35,7 @@ impl PolicySet {
             }
         }
         for identity in self.users.values().chain(self.roles.values()) {
-            for attached in &identity.policies {
+            for attached in identity.policies.iter() {
                 add(Layer::Identity, &identity.arn, &attached.id, &attached.policy);
             }
             if let Some(attached) = &identity.boundary {
@@ -80,8 +80,12 @@ impl PolicySet {
         }
         let set = Arc::make_mut(&mut self.surroundings);
         for identity in set.users.values_mut().chain(set.roles.values_mut()) {
-            let all = identity.policies.iter_mut().chain(&mut identity.boundary);
-            all.for_each(|attached| put(&mut attached.policy));
+            let carries = |attached: &Attached| Arc::ptr_eq(&attached.policy, old);
+            if identity.policies.iter().any(carries) {
+                let own = Arc::make_mut(&mut identity.policies);
+                own.iter_mut().for_each(|attached| put(&mut attached.policy));
+            }
+            identity.boundary.iter_mut().for_each(|attached| put(&mut attached.policy));
         }
         set.endpoints.values_mut().for_each(put);
         let members = set.organization.iter_mut().flat_map(|all| all.accounts.values_mut());

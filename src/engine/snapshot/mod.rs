@@ -209,7 +209,7 @@ pub struct Identity {
     /// `AIDA…` or `AROA…`.
     pub unique_id: Option<Box<str>>,
     /// Inline, attached and group policies.
-    pub policies: Box<[Attached]>,
+    pub policies: Arc<[Attached]>,
     /// The permissions boundary.
     pub boundary: Option<Attached>,
     /// Its tags.
@@ -218,6 +218,8 @@ pub struct Identity {
     pub service_linked: bool,
     /// The marks of the principals that name it or its account.
     pub marks: Marks,
+    /// The effort of its policies and its boundary.
+    pub effort: u32,
 }
 
 /// An account and a name in it, to look up users and roles without copying the name.

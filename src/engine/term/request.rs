@@ -127,6 +127,14 @@ impl<'a> From<Parameters<'a>> for Given<'a> {
     }
 }
 
+impl<'a> Given<'a> {
+    /// The parameters, if there are any.
+    #[must_use]
+    pub fn told(&self) -> Option<&Parameters<'a>> {
+        self.0.as_deref()
+    }
+}
+
 impl<'a> Deref for Given<'a> {
     type Target = Parameters<'a>;
 

@@ -20,6 +20,8 @@ pub struct Envelope<'a> {
     pub consistency_token: &'a str,
     /// How much of the reasoning is wanted.
     pub detail: v1::Detail,
+    /// Whether what policies say came from the cache.
+    pub cached: bool,
 }
 
 /// The message for an answer; with its explanation, where one was gathered.
@@ -46,7 +48,7 @@ pub fn response(
         message: answer.message().unwrap_or_default(),
         legs: if answer.by_operation { answer.legs.iter().map(leg).collect() } else { Vec::new() },
         explanation: reasons,
-        cached: false,
+        cached: envelope.cached,
     }
 }
 

@@ -24,6 +24,9 @@ pub fn encode(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut Vec<u8>) {
     if answer.by_operation {
         answer.legs.iter().for_each(|found| leg(out, found));
     }
+    if envelope.cached {
+        number(out, 11, 1);
+    }
 }
 
 /// Adds an item of a batch: the answer whose message this is.
@@ -63,7 +66,7 @@ fn key(out: &mut Vec<u8>, number: u8, wire_type: u8) {
     out.push((number << 3) | wire_type);
 }
 
-/// A decision: a number from 1 to 4.
+/// A decision, which is a number from 1 to 4, or that something is so.
 fn number(out: &mut Vec<u8>, field: u8, value: i32) {
     key(out, field, VARINT);
     varint(out, usize::try_from(value).unwrap_or_default());

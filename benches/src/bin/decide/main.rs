@@ -5,6 +5,7 @@
 //! of JSON a case. `… --bin decide -- --count CASE STEPS` makes so many decisions of one case and
 //! ends: for callgrind, whose instruction counts hold on a busy machine too.
 
+mod cache;
 mod peers;
 
 use std::hint::black_box;
@@ -27,7 +28,7 @@ const STEPS: u32 = 50_000;
 /// Keys that take turns in spread cases; a stride that visits all of a set.
 const TURNS: usize = 4096;
 
-const CASES: [(&str, fn(&mut Run)); 8] = [
+const CASES: [(&str, fn(&mut Run)); 9] = [
     ("ten", ten),
     ("managed", managed),
     ("mixed", mixed),
@@ -36,6 +37,7 @@ const CASES: [(&str, fn(&mut Run)); 8] = [
     ("million", million),
     ("unique", unique_spread),
     ("long", long_policies),
+    ("cache", cache::cases),
 ];
 
 /// How a case is run.
@@ -175,7 +177,7 @@ fn over(run: &mut Run, name: &str, count: usize, snapshot: &Snapshot, tenant: im
     let questions: Vec<Question<'static>> = (0..TURNS)
         .map(|turn| {
             let index = turn.wrapping_mul(0x9E37_79B9) % count;
-            Question { key: key_arn(index).leak(), tenant: tenant(index).leak(), token: None }
+            Question { key: key_arn(index).leak(), tenant: tenant(index).leak(), ..on_key("") }
         })
         .collect();
     run.case(name, Verdict::Allowed, snapshot, &|turn| questions[turn % TURNS], &[]);

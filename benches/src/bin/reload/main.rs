@@ -205,7 +205,7 @@ impl Followed {
     }
 
     fn decides(&self, index: usize, tenant: &str) -> Verdict {
-        ask(&self.live.snapshot(), Question { key: &key_arn(index), tenant, token: None })
+        ask(&self.live.snapshot(), Question { key: &key_arn(index), ..on_key(tenant) })
     }
 
     /// Replaces a file, and waits for the first decision by it: in milliseconds.

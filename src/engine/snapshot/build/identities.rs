@@ -202,6 +202,7 @@ impl Reading<'_> {
             tags,
             service_linked: arn.resource().starts_with(SERVICE_LINKED),
             marks: Marks::identity(arn, name, account),
+            effort: 0,
         };
         Some(Carrier { identity, attached, groups, boundary })
     }

@@ -169,7 +169,7 @@ impl Linker {
         managed: &Merged<'_, Managed>,
     ) -> Identity {
         let mut linked = carrier.identity.clone();
-        let mut policies = std::mem::take(&mut linked.policies).into_vec();
+        let mut policies = linked.policies.to_vec();
         self.attach(&carrier.attached, document, managed, &mut policies);
         for named in &carrier.groups {
             let Some(entity) =
@@ -192,6 +192,8 @@ impl Linker {
         }
         let boundary = carrier.boundary.as_ref();
         linked.boundary = boundary.and_then(|named| self.boundary(named, document, managed));
+        let own = policies.iter().chain(&linked.boundary);
+        linked.effort = own.fold(0, |sum, own| own.policy.effort().saturating_add(sum));
         linked.policies = policies.into();
         linked
     }
