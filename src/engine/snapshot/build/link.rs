@@ -23,6 +23,9 @@ use crate::engine::term::partition::{Partition, partition_of};
 pub(super) const MOST_ALIASES: usize = 50;
 const MOST_GRANTS: usize = 50_000;
 
+/// Targets of aliases by ARN.
+type Aliases = Shards<(Arc<str>, Target)>;
+
 /// What is wrong between documents, before its place is looked for.
 #[derive(Debug)]
 pub(super) struct Unplaced {
@@ -55,7 +58,7 @@ impl Linker {
         &mut self,
         keys: &Merged<'_, Arc<Key>>,
         aliases: &Merged<'_, Target>,
-    ) -> (Shards<Arc<Key>>, Shards<(Arc<str>, Target)>) {
+    ) -> (Shards<Arc<Key>>, Aliases) {
         let mut names: HashMap<&str, Vec<Box<str>>> = HashMap::new();
         let mut targets = Vec::new();
         for (arn, mark, target) in aliases.values() {
