@@ -238,6 +238,21 @@ fn the_same_run_is_json_and_junit() {
 }
 
 #[test]
+fn what_was_seen_of_a_statement_was_not_seen_of_its_like_in_another_policy() {
+    let folder = alice("", &case("holds", "b", "allowed"));
+    let key = fs::read_to_string(folder.path().join("set/key.json")).expect("a file");
+    // The first statement is the same, the second another one.
+    let other = key.replace(KEY, &KEY.replace("1234abcd", "aaaaaaaa")).replace("Disable", "Enable");
+    fs::write(folder.path().join("set/other.json"), other).expect("a file");
+    let report = parsed(&text(&run(&folder, &["--format", "json"]).stdout));
+    let statements = report["coverage"]["statements"].as_array().expect("statements");
+    let touched: Vec<_> = statements.iter().map(|one| (&one["sid"], &one["touched"])).collect();
+    let [alice, never, touched_not] = ["alice", "never", "alice"].map(Value::from);
+    let (yes, no) = (Value::from(true), Value::from(false));
+    assert_eq!(touched, [(&alice, &yes), (&never, &no), (&touched_not, &no), (&never, &no)]);
+}
+
+#[test]
 fn what_no_case_touched_is_listed_and_strict_fails_on_it() {
     let folder = alice("", &case("holds", "b", "allowed"));
     let output = run(&folder, &["--coverage", "--mutate"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyward::engine::bundle::{Document, Options};
 use keyward::engine::decide::{decide, remembering};
 use keyward::engine::snapshot::Snapshot;
-use keyward::engine::snapshot::build::{Assembly, Interned, Piece, grant};
+use keyward::engine::snapshot::build::{Assembly, Interned, Piece, Recall, grant};
 use keyward::engine::snapshot::grants::live::Change;
 use keyward::engine::term::time::Timestamp;
 use keyward::pdp::Pdp;
@@ -109,7 +109,8 @@ impl World {
 
     fn read(&mut self, name: &str, json: &Value) {
         let document = Document { name: name.into(), text: json.to_string().into() };
-        let piece = Piece::read(&document, &Options::default(), &self.interned);
+        let piece =
+            Piece::read(&document, &Options::default(), &self.interned, &mut Recall::default());
         self.assembly.set(Arc::clone(&document.name), piece);
     }
 

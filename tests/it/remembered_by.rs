@@ -12,7 +12,9 @@ use keyward::engine::kms::key_state::{KeyOrigin, KeySpec, KeyState, KeyUsage, Mu
 use keyward::engine::policy::gist::Marks;
 use keyward::engine::policy::{Policy, session};
 use keyward::engine::snapshot::organization::{Level, Member, Organization};
-use keyward::engine::snapshot::{Attached, Identity, Key, PolicySet, Snapshot, Surroundings};
+use keyward::engine::snapshot::{
+    Attached, Extras, Identity, Key, PolicySet, Snapshot, Surroundings,
+};
 use keyward::engine::term::account::AccountId;
 use keyward::engine::term::time::Timestamp;
 use keyward::wire::proto::request::request;
@@ -65,9 +67,10 @@ macro_rules! inputs {
 
 inputs! {
     of_key of Key:
-    arn, account, policy, ram_policy, state, spec, usage, origin, custom_key_store, aws_managed,
-    multi_region, multi_region_type, aliases, tags, unused_since,
+    arn, account, policy, state, spec, usage, origin, custom_key_store, aws_managed, multi_region,
+    multi_region_type, extras,
 }
+inputs! { of_extras of Extras: ram_policy, aliases, tags, unused_since }
 inputs! {
     of_identity of Identity:
     arn, account, name, unique_id, policies, boundary, tags, service_linked, marks, effort,
@@ -108,7 +111,11 @@ others! {
     KeyUsage: |_| Self::from_name(Self::NAMES[Self::NAMES.len() - 1]).expect("a usage");
     KeyOrigin: |_| Self::from_name(Self::NAMES[Self::NAMES.len() - 1]).expect("an origin");
     Option<MultiRegionKeyType>: |_| MultiRegionKeyType::from_name("PRIMARY");
-    Box<[Box<str>]>: |texts| texts.iter().cloned().chain(["alias/x".into()]).collect();
+    Vec<Box<str>>: |texts| texts.iter().cloned().chain(["alias/x".into()]).collect();
+    Vec<(Box<str>, Box<str>)>: |tags| tags.iter().cloned().chain([("x".into(), "".into())]).collect();
+    Option<Box<Extras>>: |extras| extras.is_none().then(|| {
+        Box::new(Extras { aliases: vec!["alias/x".into()], ..Extras::default() })
+    });
     Box<[(Box<str>, Box<str>)]>: |tags| tags.iter().cloned().chain([("x".into(), "".into())]).collect();
     Option<Timestamp>: |_| Some(noon());
     Arc<[Attached]>: |all| all.iter().cloned().chain([Attached { id: "x".into(), policy: another() }]).collect();
@@ -124,7 +131,8 @@ const UNASKED: [&str; 4] = ["role.marks", "role.effort", "attached.id", "boundar
 fn key(set: &mut PolicySet, change: fn(&mut Key)) {
     let mut key = Key::clone(set.key(KEY).expect("the key"));
     change(&mut key);
-    set.keys.insert(KEY.into(), Arc::new(key));
+    set.keys.remove(KEY);
+    set.keys.insert(Arc::new(key));
 }
 
 fn surroundings(set: &mut PolicySet) -> &mut Surroundings {
@@ -161,12 +169,22 @@ fn each_input_of_the_set_counts() {
     let mut check = |name: String, change: &dyn Fn(&mut PolicySet)| {
         let mut other = set.clone();
         change(&mut other);
-        let after = grounds(other).expect("grounds");
-        assert_eq!(after == before, UNASKED.contains(&&*name), "{name}");
+        match grounds(other) {
+            Some(after) => assert_eq!(after == before, UNASKED.contains(&&*name), "{name}"),
+            // Under its name there is no key then.
+            None => assert_eq!(name, "key.arn"),
+        }
         checked += 1;
     };
     for (name, change) in of_key() {
         check(format!("key.{name}"), &|set| key(set, change));
+    }
+    for (name, change) in of_extras() {
+        check(format!("key.extras.{name}"), &|set| {
+            let mut other = Key::clone(set.key(KEY).expect("the key"));
+            change(other.extras.get_or_insert_default());
+            set.keys.insert(Arc::new(other));
+        });
     }
     for (name, change) in of_identity() {
         check(format!("role.{name}"), &|set| change(role(set)));

@@ -120,7 +120,7 @@ impl Coverage {
                 if statement.actions.is_empty() {
                     continue;
                 }
-                let id = StatementId::of(statement);
+                let id = StatementId::of(&carried.policy, statement);
                 if let Some(known) = known.get(&id).and_then(|at| statements.get_mut(*at)) {
                     known.others += 1;
                     continue;

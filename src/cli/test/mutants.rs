@@ -143,7 +143,7 @@ impl Trying<'_, '_> {
 
     /// Whether a case fails with another statement in the place of this one.
     fn instead(&mut self, stated: &Stated, changed: Statement) -> bool {
-        let id = StatementId::of(&stated.statement);
+        let id = StatementId::of(&stated.policy, &stated.statement);
         let looked_at = |ran: &Ran| ran.trace.statements.contains_key(&id);
         if !self.requests.iter().any(|(ran, _)| looked_at(ran)) {
             return false;

@@ -6,19 +6,24 @@ use super::decision::{Decision, Layer};
 use super::facts::Facts;
 use super::observer::{Observer, SeenStatement};
 use crate::engine::grant::Grant;
+use crate::engine::policy::Policy;
 use crate::engine::policy::statement::{Effect, Statement};
 use crate::engine::term::truth::Truth;
 
-/// A compiled statement, whichever policies carry it. Equal policies are compiled once: what was
-/// seen of a statement was seen for every one that carries it.
+/// A statement of a compiled policy, whoever carries that. Equal policies are compiled once: what was
+/// seen of a statement was seen for everyone who carries the policy. Policies that differ share equal
+/// statements, but not what was seen of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StatementId(usize);
+pub struct StatementId {
+    policy: usize,
+    index: u32,
+}
 
 impl StatementId {
-    /// Of a statement of a snapshot, as long as that lives.
+    /// Of a statement of a policy of a snapshot, as long as that lives.
     #[must_use]
-    pub fn of(statement: &Statement) -> Self {
-        Self(std::ptr::from_ref(statement).addr())
+    pub fn of(policy: &Policy, statement: &Statement) -> Self {
+        Self { policy: std::ptr::from_ref(policy).addr(), index: statement.index }
     }
 }
 
@@ -106,7 +111,7 @@ impl Observer for Trace {
             }
         }
         let touch = Touch { effective, conditions };
-        self.statements.entry(StatementId::of(statement)).or_default().add(&touch);
+        self.statements.entry(StatementId::of(seen.policy, statement)).or_default().add(&touch);
     }
 
     fn grant(&mut self, grant: &Grant, obstacle: Option<&'static str>) {

@@ -14,7 +14,7 @@ use crate::engine::evaluation::Evaluation;
 use crate::engine::kms::action::Action;
 use crate::engine::policy::Policy;
 use crate::engine::snapshot::organization::{Level, Member, Organization};
-use crate::engine::snapshot::{Attached, Identity, Key, PolicySet, Snapshot, Surroundings};
+use crate::engine::snapshot::{Attached, Extras, Identity, Key, PolicySet, Snapshot, Surroundings};
 use crate::engine::term::account::AccountId;
 
 /// All that the policies' say of one authorization depends on. Two grounds are the same if their
@@ -173,7 +173,6 @@ impl<'a> Grounds<'a> {
             arn,
             account,
             policy,
-            ram_policy,
             state,
             spec,
             usage,
@@ -182,10 +181,10 @@ impl<'a> Grounds<'a> {
             aws_managed,
             multi_region,
             multi_region_type,
-            aliases,
-            tags,
-            unused_since,
+            // What it has of them, or none of them.
+            extras: _,
         } = key;
+        let Extras { ram_policy, aliases, tags, unused_since } = &**key;
         let out = &mut self.written;
         out.text(arn);
         out.small(*account.digits());

@@ -208,6 +208,7 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
             self.observer.statement(&SeenStatement {
                 layer,
                 policy_id,
+                policy,
                 statement,
                 principal,
                 outcome,

@@ -3,6 +3,7 @@
 use super::decision::{Decision, Layer};
 use super::facts::Facts;
 use crate::engine::grant::Grant;
+use crate::engine::policy::Policy;
 use crate::engine::policy::arn_pattern::Target;
 use crate::engine::policy::statement::Statement;
 use crate::engine::term::truth::Truth;
@@ -30,6 +31,8 @@ pub struct SeenStatement<'a, 'f> {
     pub layer: Layer,
     /// Name or ARN of the policy.
     pub policy_id: &'a str,
+    /// The policy.
+    pub policy: &'a Policy,
     /// The statement.
     pub statement: &'a Statement,
     /// Whether it is about the caller.
