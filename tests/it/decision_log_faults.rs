@@ -17,8 +17,8 @@ use crate::served::Served;
 
 const ANY: &str = "127.0.0.1:0";
 
-/// Every record of a log, files that were put aside included.
-pub(crate) fn all_records(path: &Path) -> Vec<Value> {
+/// The files of a log, oldest first and the current one last.
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
     let folder = path.parent().expect("a folder");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -30,7 +30,13 @@ pub(crate) fn all_records(path: &Path) -> Vec<Value> {
         })
         .collect();
     files.sort();
-    files.iter().flat_map(|file| records(file)).collect()
+    files.rotate_left(1); // The one without a number sorts first.
+    files
+}
+
+/// Every record of a log, files that were put aside included.
+pub(crate) fn all_records(path: &Path) -> Vec<Value> {
+    files(path).iter().flat_map(|file| records(file)).collect()
 }
 
 /// What the records say was lost.
@@ -156,6 +162,10 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(mode: &'static str) -> Self {
+        Self::with(mode, &[])
+    }
+
+    pub(crate) fn with(mode: &'static str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("disk/log/decisions.jsonl");
         fs::create_dir(folder.path().join("disk")).expect("a folder");
@@ -172,11 +182,11 @@ impl Log {
             "--http-listen",
             ANY,
         ];
-        let args = args.map(str::to_owned).to_vec();
+        let args = [&args, more].concat().into_iter().map(str::to_owned).collect();
         Self { mode, folder, path, args }
     }
 
-    fn args(&self) -> Vec<&str> {
+    pub(crate) fn args(&self) -> Vec<&str> {
         self.args.iter().map(String::as_str).collect()
     }
 

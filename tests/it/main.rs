@@ -12,6 +12,7 @@ mod collector;
 mod decision_log;
 mod decision_log_ends;
 mod decision_log_faults;
+mod decision_log_pruned;
 mod decision_log_sinks;
 mod signals;
 mod telemetry;

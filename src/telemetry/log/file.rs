@@ -12,7 +12,6 @@ use super::counts::Loss;
 use super::ledger::Ledger;
 use super::sink::{CannotWrite, Sealed, Sink};
 use crate::telemetry::clock;
-use crate::wire::record::control::Control;
 
 /// When a file is put aside and a new one begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,8 @@ pub(super) struct FileSink {
     durable: bool,
     open: Option<Open>,
     ledger: Arc<Ledger>,
-    note: Option<Control>,
+    /// Files to be removed, oldest first, with the numbers of their last records.
+    surplus: Vec<(u64, PathBuf)>,
 }
 
 #[derive(Debug)]
@@ -55,16 +55,21 @@ struct Open {
 
 impl FileSink {
     /// Goes on in a file that was looked at.
+    ///
+    /// # Errors
+    ///
+    /// Its folder cannot be read.
     pub(super) fn new(
         path: &Path,
         rotation: Rotation,
         durable: bool,
         (file, len): (File, u64),
         ledger: Arc<Ledger>,
-    ) -> Self {
-        let open = Open { file, len, since: clock::instant(), torn: false };
-        let path = path.to_owned();
-        Self { path, rotation, durable, open: Some(open), ledger, note: None }
+    ) -> io::Result<Self> {
+        let open = Some(Open { file, len, since: clock::instant(), torn: false });
+        // The process before may have ended before it removed what it had to.
+        let surplus = surplus(path, rotation.keep)?;
+        Ok(Self { path: path.to_owned(), rotation, durable, open, ledger, surplus })
     }
 
     /// The open file, if it still is the one at the path; else a new one.
@@ -84,6 +89,10 @@ impl FileSink {
     }
 
     fn rotate_for(&mut self, batch: &Sealed) -> io::Result<()> {
+        // First the log tells, in the file that is open, which ones are removed.
+        if !self.surplus.is_empty() {
+            return Ok(());
+        }
         let (rotation, more) = (self.rotation.clone(), batch.bytes.len() as u64);
         let open = self.opened()?;
         let large = open.len.saturating_add(more) > rotation.bytes;
@@ -95,12 +104,7 @@ impl FileSink {
         self.open = None;
         self.opened()?;
         sync_folder(&self.path)?;
-        let old = put_aside(&self.path)?;
-        let surplus = old.len().saturating_sub(rotation.keep);
-        for (through, path) in old.into_iter().take(surplus) {
-            fs::remove_file(path)?;
-            self.note = Some(Control::Pruned { through });
-        }
+        self.surplus = surplus(&self.path, rotation.keep)?;
         Ok(())
     }
 
@@ -126,6 +130,21 @@ impl FileSink {
     }
 }
 
+impl FileSink {
+    /// Removes files of which the log tells, oldest first, so that those left follow each other
+    /// whenever the machine stops.
+    fn remove(&mut self, told: Vec<(u64, PathBuf)>) -> io::Result<()> {
+        self.opened()?.file.sync_data()?;
+        for (_, path) in told {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => sync_folder(&self.path)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Sink for FileSink {
     fn write(&mut self, batch: &Sealed) -> Result<u64, CannotWrite> {
         let Err(error) = self.append(batch) else {
@@ -145,8 +164,17 @@ impl Sink for FileSink {
         })
     }
 
-    fn note(&mut self) -> Option<Control> {
-        self.note.take()
+    fn surplus(&self) -> Option<u64> {
+        self.surplus.last().map(|(through, _)| *through)
+    }
+
+    fn prune(&mut self, through: u64) {
+        let told = self.surplus.partition_point(|(last, _)| *last <= through);
+        let told: Vec<_> = self.surplus.drain(..told).collect();
+        if let Err(error) = self.remove(told) {
+            let log = self.path.display();
+            tracing::error!("decision log: cannot remove old files of `{log}`: {error}");
+        }
     }
 
     fn idle(&mut self) {
@@ -226,6 +254,13 @@ pub(super) fn put_aside(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Of the files that were put aside, those beyond the newest `keep`, oldest first.
+fn surplus(path: &Path, keep: usize) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = put_aside(path)?;
+    files.truncate(files.len().saturating_sub(keep));
+    Ok(files)
 }
 
 /// What a log that is there says: where it stands, and what is wrong with its end.

@@ -66,10 +66,6 @@ impl Sink for Noted {
         Ok(rejected)
     }
 
-    fn note(&mut self) -> Option<Control> {
-        self.sink.note()
-    }
-
     fn idle(&mut self) {
         self.sink.idle();
     }

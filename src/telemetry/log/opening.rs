@@ -72,7 +72,8 @@ pub(super) fn open(
         _ => 0,
     };
     let ledger = Ledger::begin(state_file, head.clone(), waiting, owed).map_err(failed)?;
-    let sink = FileSink::new(path, rotation, durable, (file, tail.len), Arc::clone(&ledger));
+    let sink = FileSink::new(path, rotation, durable, (file, tail.len), Arc::clone(&ledger))
+        .map_err(failed)?;
     Ok(Opened { sink, ledger, head, unclean, lock })
 }
 

@@ -3,7 +3,6 @@
 use super::chain::Head;
 use super::counts::Loss;
 use super::entry::Entry;
-use crate::wire::record::control::Control;
 
 /// Records with their seals, to be written together or not at all.
 #[derive(Debug)]
@@ -33,10 +32,13 @@ pub(super) trait Sink: Send {
     /// Writes all of them, or none; gives back how many the other side did not want.
     fn write(&mut self, batch: &Sealed) -> Result<u64, CannotWrite>;
 
-    /// What the sink has to say in the log.
-    fn note(&mut self) -> Option<Control> {
+    /// The number of the last record that is to be removed, where there are more than are kept.
+    fn surplus(&self) -> Option<u64> {
         None
     }
+
+    /// The log tells that records up to this one were removed: now they may be.
+    fn prune(&mut self, _through: u64) {}
 
     /// Nothing came for a while.
     fn idle(&mut self) {}

@@ -55,9 +55,7 @@ impl Worker {
             let awaited = batch.iter().any(|entry| entry.waiter.is_some());
             self.deliver(batch);
             self.replay();
-            if let Some(note) = self.sink.note() {
-                self.say(&note);
-            }
+            self.prune();
             if idle {
                 self.sink.idle();
             }
@@ -112,6 +110,23 @@ impl Worker {
         }
     }
 
+    /// Has the oldest records removed, once the log itself tells of it.
+    fn prune(&mut self) {
+        // After a failure it is not tried again before something else could be written.
+        if self.not_before.is_some() {
+            return;
+        }
+        let Some(through) = self.sink.surplus() else { return };
+        let sealed = self.seal(vec![self.own(&Control::Pruned { through })]);
+        match self.sink.write(&sealed) {
+            Ok(rejected) => {
+                self.wrote(sealed, rejected);
+                self.sink.prune(through);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
     /// The next records, and whether they are the last.
     fn gather(&mut self) -> (Vec<Entry>, bool) {
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -146,13 +161,19 @@ impl Worker {
 
     /// Writes what the log says of itself; gives whether it is written, or on disk.
     fn say(&mut self, control: &Control) -> bool {
+        let entry = self.own(control);
+        self.deliver(vec![entry])
+    }
+
+    /// A record of the log about itself.
+    fn own(&self, control: &Control) -> Entry {
         if let Some(ledger) = &self.shared.ledger {
             ledger.offer();
         }
         let body = control.line(clock::now()).into();
         let time = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
         let about = About { time, ..About::default() };
-        self.deliver(vec![Entry { body, about, waiter: None }])
+        Entry { body, about, waiter: None }
     }
 
     /// Writes records, or what is done instead; gives whether all are written, or on disk.
