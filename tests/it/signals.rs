@@ -13,6 +13,8 @@ use crate::decision_log::{ask, question};
 use crate::doors::{parsed, text, tool};
 use crate::served::Served;
 
+const DASHBOARD: &str = "deploy/dashboards/keyward.json";
+
 /// A service with everything on, asked a few questions.
 async fn everything_on(collector: &Collector, folder: &std::path::Path) -> Served {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
@@ -81,7 +83,7 @@ async fn the_metrics_are_what_prometheus_wants_and_what_dashboard_and_alerts_ask
     assert!(checked.status.success() && said.is_empty(), "{said}");
 
     let names = names(metrics);
-    let dashboard = fs::read_to_string("deploy/dashboards/keyward.json").expect("the dashboard");
+    let dashboard = fs::read_to_string(DASHBOARD).expect("the dashboard");
     let dashboard = parsed(&dashboard);
     let targets = dashboard["panels"].as_array().expect("panels").iter().flat_map(|panel| {
         panel["targets"].as_array().expect("targets").iter().map(|target| &target["expr"])
@@ -116,6 +118,32 @@ async fn the_metrics_are_what_prometheus_wants_and_what_dashboard_and_alerts_ask
     let docs = fs::read_to_string("docs/telemetry.md").expect("the documentation");
     for name in names.iter().map(String::as_str).chain(WITH_ACCESS) {
         assert!(docs.contains(&format!("`{name}`")), "docs/telemetry.md says nothing of {name}");
+    }
+}
+
+#[test]
+fn the_dashboard_is_one_by_grafanas_own_types() {
+    let check = |path: &str| {
+        let output = Command::new(tool("dashboard")).arg(path).output().expect("the tool");
+        (output.status.success(), text(&output.stderr))
+    };
+    let (right, said) = check(DASHBOARD);
+    assert!(right, "{said}");
+    // It does look.
+    let dashboard = fs::read_to_string(DASHBOARD).expect("the dashboard");
+    let wrong = tempfile::NamedTempFile::new().expect("a file");
+    for (from, to, place) in [
+        ("\"expr\"", "\"query\"", "panels[0].targets[0]"),
+        ("\"gridPos\"", "\"position\"", "panels[0]"),
+        ("\"w\": 8", "\"w\": 80", "gridPos.w"),
+        ("\"unit\": \"ops\"", "\"unit\": 5", "panels[0].fieldConfig"),
+        ("\"showLegend\"", "\"legends\"", "panels[0].options.legend"),
+        ("\"schemaVersion\"", "\"schema\"", "schemaVersion"),
+    ] {
+        assert!(dashboard.contains(from), "{from}");
+        fs::write(wrong.path(), dashboard.replace(from, to)).expect("a file");
+        let (right, said) = check(wrong.path().to_str().expect("UTF-8"));
+        assert!(!right && said.contains(place), "{to}: {said}");
     }
 }
 
