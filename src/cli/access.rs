@@ -213,6 +213,7 @@ impl Access {
         telemetry.observe(Quantity::Refused("incoming_bytes"), shed(|shed| &shed.bytes));
         telemetry.observe(Quantity::Refused("too_slow"), shed(|shed| &shed.slow));
         telemetry.observe(Quantity::Refused("message_bytes"), shed(|shed| &shed.long));
+        telemetry.observe(Quantity::Silenced, shed(|shed| &shed.silent));
         for bound in Bound::ALL {
             let shed = Arc::clone(&self.shed);
             telemetry.observe(Quantity::Refused(bound.name()), move || {

@@ -126,6 +126,7 @@ struct LimitsTable {
     message_time: Option<String>,
     incoming_bytes: Option<usize>,
     connection_age: Option<String>,
+    keepalive: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

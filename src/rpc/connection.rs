@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,12 +40,17 @@ pub(super) struct Connection {
     /// Until the first bytes are there.
     hello: Option<Pin<Box<Sleep>>>,
     /// Bytes that came before that.
-    heard: usize,
+    hello_bytes: usize,
+    heard: Heard,
     /// Set after the last byte.
     linger: Option<Linger>,
     /// Given back when the connection ends.
     _place: OwnedSemaphorePermit,
 }
+
+/// Whether a connection said something.
+#[derive(Clone, Default)]
+pub(super) struct Heard(Arc<AtomicBool>);
 
 /// How long, and how much, is read of a connection that is over.
 struct Linger {
@@ -62,12 +69,42 @@ impl Connection {
     /// A connection, which takes a place.
     pub(super) fn new(io: Io, peer: Peer, reader: Reader, place: OwnedSemaphorePermit) -> Self {
         let hello = Some(Box::pin(sleep(HELLO)));
-        Self { io, peer, reader, hello, heard: 0, linger: None, _place: place }
+        Self {
+            io,
+            peer,
+            reader,
+            hello,
+            hello_bytes: 0,
+            heard: Heard::default(),
+            linger: None,
+            _place: place,
+        }
     }
 
     /// Who is at its other end.
     pub(super) fn peer(&self) -> Peer {
         self.peer.clone()
+    }
+
+    /// What tells whether it says something.
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+}
+
+impl Heard {
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends when nothing came for a whole `keepalive`, after which it was asked whether it is there,
+    /// and for another one.
+    pub(super) async fn silence(self, keepalive: Duration) {
+        let mut silent = 0;
+        while silent < 2 {
+            sleep(keepalive).await;
+            silent = if self.0.swap(false, Ordering::Relaxed) { 0 } else { silent + 1 };
+        }
     }
 }
 
@@ -118,14 +155,19 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.reader.waits(context) {
+            // Who is not listened to is not silent.
+            self.heard.note();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         let read = self.io.read(context, buffer);
         if self.hello.is_some() {
-            // From then on unanswered pings end it.
-            self.heard += buffer.filled().len().saturating_sub(before);
-            self.hello = self.hello.take().filter(|_| self.heard < HELLO_BYTES);
+            // From then on silence ends it.
+            self.hello_bytes += buffer.filled().len().saturating_sub(before);
+            self.hello = self.hello.take().filter(|_| self.hello_bytes < HELLO_BYTES);
+        }
+        if read.is_ready() {
+            self.heard.note();
         }
         if let (Poll::Pending, Some(hello)) = (&read, &mut self.hello) {
             ready!(hello.as_mut().poll(context));

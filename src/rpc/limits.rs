@@ -27,6 +27,9 @@ pub struct Limits {
     pub incoming_bytes: usize,
     /// After so long a connection is asked to end, so that clients spread anew; zero: never.
     pub connection_age: Duration,
+    /// A connection that says nothing for so long is asked whether it is there, and is cut if nothing
+    /// comes for as long again.
+    pub keepalive: Duration,
 }
 
 impl Default for Limits {
@@ -39,11 +42,12 @@ impl Default for Limits {
             message_time: Duration::from_secs(30),
             incoming_bytes: 256 * 1024 * 1024,
             connection_age: Duration::from_secs(3600),
+            keepalive: Duration::from_secs(30),
         }
     }
 }
 
-/// Calls that were refused or ended because of the limits, since the start.
+/// Calls and connections that were refused or ended because of the limits, since the start.
 #[derive(Debug, Default)]
 pub struct Shed {
     /// There were too many.
@@ -54,6 +58,8 @@ pub struct Shed {
     pub slow: AtomicU64,
     /// The message was longer than is taken.
     pub long: AtomicU64,
+    /// Connections that said nothing any more.
+    pub silent: AtomicU64,
     batches: AtomicU64,
     encryption_contexts: AtomicU64,
     grant_tokens: AtomicU64,

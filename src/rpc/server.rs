@@ -191,7 +191,7 @@ pub async fn serve(
     let limits = listeners.limits;
     let entrance = Entrance {
         busy: Busy::new(limits.calls, Arc::clone(&services.shed)),
-        arrivals: Arrivals::new(&limits, services.shed),
+        arrivals: Arrivals::new(&limits, Arc::clone(&services.shed)),
         operators: None,
     };
     let operators = Entrance { operators: Some(gate), ..entrance.clone() };
@@ -201,7 +201,8 @@ pub async fn serve(
     let admin = Answers::new(InPlace::new(authorization, message_bytes), admin.routes());
     let mut accepting = JoinSet::new();
     let mut listen = |listener, workers: &Arc<Workers>, entrance: &Entrance, answers: &Answers| {
-        let serving = Serving::new(&limits, entrance, answers.clone(), phases.clone());
+        let (shed, phases) = (Arc::clone(&services.shed), phases.clone());
+        let serving = Serving::new(&limits, shed, entrance, answers.clone(), phases);
         let acceptor = Acceptor::new(listener, accept.clone());
         accepting.spawn(acceptor.run(Arc::clone(workers), serving));
     };

@@ -6,6 +6,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -23,16 +25,12 @@ use super::backlog::Backlog;
 use super::connection::Connection;
 use super::deadline::{Timely, timed};
 use super::entrance::{Entrance, Passed};
-use super::limits::Limits;
+use super::limits::{Limits, Shed};
 use super::peer::Peer;
 use super::tasks::Tasks;
 
 /// Bytes of a request's headers.
 const HEADER_BYTES: u32 = 16 * 1024;
-
-/// How often a connection that says nothing is asked whether it is there, and how long it may take
-/// to say so.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Calls that a client may begin and give up, or get wrong, before its connection is cut.
 ///
@@ -60,6 +58,8 @@ pub(super) struct Serving {
     entrance: Entrance,
     answers: Answers,
     age: Duration,
+    keepalive: Duration,
+    shed: Arc<Shed>,
     /// Held by whatever is served, so that the end of all of it can be waited for.
     phase: watch::Receiver<Phase>,
 }
@@ -67,12 +67,13 @@ pub(super) struct Serving {
 impl Serving {
     pub(super) fn new(
         limits: &Limits,
+        shed: Arc<Shed>,
         entrance: &Entrance,
         answers: Answers,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let (streams, age) = (limits.streams, limits.connection_age);
-        Self { streams, entrance: entrance.clone(), answers, age, phase }
+        let Limits { streams, connection_age: age, keepalive, .. } = *limits;
+        Self { streams, entrance: entrance.clone(), answers, age, keepalive, shed, phase }
     }
 
     /// HTTP/2 for a connection whose calls are in a backlog.
@@ -80,8 +81,10 @@ impl Serving {
         let mut http = Builder::new(Tasks { backlog, busy: self.entrance.busy.clone() });
         http.timer(TokioTimer::new())
             .max_header_list_size(HEADER_BYTES)
-            .keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_interval(self.keepalive)
+            // Whoever does not answer is cut before: this would first want to say goodbye, for which a
+            // client that takes nothing leaves no room.
+            .keep_alive_timeout(self.keepalive.saturating_mul(4))
             .max_concurrent_streams(self.streams)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(RESETS);
@@ -111,12 +114,16 @@ impl Serving {
     async fn connection(self, connection: Connection, backlog: Backlog) {
         let http = self.http(backlog);
         let leaving = self.leaving();
-        let peer = connection.peer();
+        let (peer, silence) = (connection.peer(), connection.heard().silence(self.keepalive));
         let calls = Calls { peer, entrance: self.entrance, answers: self.answers };
         let mut served = pin!(http.serve_connection(TokioIo::new(connection), calls));
         // A connection that fails is the client's affair.
         let grace = tokio::select! {
             _ = &mut served => return,
+            () = silence => {
+                self.shed.silent.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             () = leaving => None,
             () = aged(self.age) => Some(AGE_GRACE),
         };

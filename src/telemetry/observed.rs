@@ -24,6 +24,8 @@ pub enum Quantity {
     Grants,
     /// Calls that were refused before anything was decided, by reason.
     Refused(&'static str),
+    /// Connections that were cut because they said nothing any more.
+    Silenced,
     /// Changes of a file that says who may come in: what it holds, and what came of it.
     Reloads(&'static str, &'static str),
     /// When the certificate ends to hold, in seconds since 1970.
@@ -95,6 +97,13 @@ impl Observed {
                 "When the server's certificate ends to hold.",
                 vec![],
             ),
+            Family::new(
+                counter,
+                "keyward.connections.silenced",
+                "{connection}",
+                "Connections cut because they said nothing any more.",
+                vec![],
+            ),
         ];
         for (what, read) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let (index, labels) = match what {
@@ -108,6 +117,7 @@ impl Observed {
                     (6, vec![("file", (*what).into()), ("result", (*result).into())])
                 }
                 Quantity::CertificateExpiry => (7, Vec::new()),
+                Quantity::Silenced => (8, Vec::new()),
             };
             if let Some(family) = families.get_mut(index) {
                 family.points.push(Point::count(labels, read()));

@@ -47,6 +47,7 @@ mod remembered;
 mod remembered_by;
 mod rolling;
 mod served;
+mod silent;
 mod simulated;
 mod simulation;
 mod templates;

@@ -66,6 +66,11 @@ pub struct AccessArgs {
     #[arg(long, value_name = "TIME", env = "KEYWARD_LIMITS_CONNECTION_AGE")]
     pub limits_connection_age: Option<String>,
 
+    /// How long a connection may say nothing before it is asked whether it is there; when nothing
+    /// comes for as long again, it is cut (default: 30s)
+    #[arg(long, value_name = "TIME", env = "KEYWARD_LIMITS_KEEPALIVE")]
+    pub limits_keepalive: Option<String>,
+
     /// For how long to go on answering after SIGTERM, so that load balancers learn of it (default:
     /// 0s)
     #[arg(long, value_name = "TIME", env = "KEYWARD_DRAIN_GRACE")]
@@ -145,6 +150,12 @@ pub(super) fn access(args: &AccessArgs, file: &File) -> Result<AccessConfig, Inv
             defaults.connection_age,
             "limits.connection_age",
         )?,
+        keepalive: told(
+            &args.limits_keepalive,
+            &file.limits.keepalive,
+            defaults.keepalive,
+            "limits.keepalive",
+        )?,
     };
     for (key, nothing) in [
         ("limits.connections", limits.connections == 0),
@@ -153,6 +164,7 @@ pub(super) fn access(args: &AccessArgs, file: &File) -> Result<AccessConfig, Inv
         ("limits.message_bytes", limits.message_bytes == 0),
         ("limits.message_time", limits.message_time.is_zero()),
         ("limits.incoming_bytes", limits.incoming_bytes == 0),
+        ("limits.keepalive", limits.keepalive.is_zero()),
     ] {
         if nothing {
             return Err(InvalidConfig::Value(format!("{key}: 0 would let nothing in")));

@@ -198,6 +198,7 @@ pub fn as_toml(config: &ServeConfig) -> String {
             message_time: Some(written(limits.message_time)),
             incoming_bytes: Some(limits.incoming_bytes),
             connection_age: Some(written(limits.connection_age)),
+            keepalive: Some(written(limits.keepalive)),
         },
         callers: config.access.callers.clone(),
         anonymous: Some(config.access.anonymous),
