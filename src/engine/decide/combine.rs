@@ -94,6 +94,13 @@ pub struct Limits<'a> {
     pub session: Says<'a>,
 }
 
+/// Of somebody without any policies: identity policies must allow.
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Self { identity: Says::Silent, boundary: Says::NoLimit, session: Says::NoLimit }
+    }
+}
+
 /// What a layer that must allow says.
 #[derive(Clone, Copy, Debug)]
 pub enum Says<'a> {

@@ -137,7 +137,7 @@ pub(super) fn member(snapshot: &Snapshot, account: Option<AccountId>) -> Option<
     organization.accounts.get(&account)
 }
 
-/// Identity policies, boundary and session policies, with the Deny among them.
+/// Identity policies, boundary and session policies into `limits`; the Deny among them.
 ///
 /// The root user needs no policy, unless its session was assumed centrally without a task policy.
 ///
@@ -146,12 +146,11 @@ pub(super) fn member(snapshot: &Snapshot, account: Option<AccountId>) -> Option<
 #[inline(always)]
 pub(super) fn own_policies<'a, O: Observer>(
     question: &mut Question<'a, '_, O>,
-) -> (Option<Matched<'a>>, Limits<'a>) {
+    limits: &mut Limits<'a>,
+) -> Option<Matched<'a>> {
     let facts = question.facts;
     let caller = facts.caller;
     let mut denies: Option<Matched<'a>> = None;
-    let mut limits =
-        Limits { identity: Says::Silent, boundary: Says::NoLimit, session: Says::NoLimit };
     match (&caller.principal, caller.identity) {
         (Principal::Root { .. }, _) => {
             if is_assumed_root(facts) && !caller.has_session_policies {
@@ -181,7 +180,7 @@ pub(super) fn own_policies<'a, O: Observer>(
     } else if caller.is_bare_federated() {
         limits.session = Says::Silent;
     }
-    (denies, limits)
+    denies
 }
 
 /// Source: IAM User Guide, "Centrally manage root access" (`aws:AssumedRoot`).

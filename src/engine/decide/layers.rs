@@ -95,9 +95,9 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
         &mut self,
         key: &'a Key,
         allows_by: fn(&Caller<'_>, Namings) -> Namings,
-    ) -> Found<'a> {
-        let mut found = Found::default();
-        self.scan(Layer::KeyPolicy, "default", &key.policy, allows_by, &mut found);
+        found: &mut Found<'a>,
+    ) {
+        self.scan(Layer::KeyPolicy, "default", &key.policy, allows_by, found);
         if let Some(policy) = &key.ram_policy {
             let mut shared = Found::default();
             self.scan(Layer::KeyPolicy, "AWS_RAM", policy, allows_by, &mut shared);
@@ -110,7 +110,6 @@ impl<'a, 'f, O: Observer> Question<'a, 'f, O> {
             }
         }
         self.observer.layer(Layer::KeyPolicy, found.verdict());
-        found
     }
 
     /// Policies that count together: one Allow among them is enough.

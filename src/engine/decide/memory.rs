@@ -1,6 +1,6 @@
 //! What policies said before, so that long ones need not be looked at again.
 //!
-//! Nothing is kept that could become wrong. What is kept is what [`Heard::of`] came to, by the places
+//! Nothing is kept that could become wrong. What is kept is what [`Heard::listen`] came to, by the places
 //! of the statements; it depends on its [`Grounds`] and on nothing else, and is found again only by
 //! grounds that are the same through and through. The grants, the state of the key and whatever bars
 //! a request whatever policies say are looked at each time, and `combine` makes the decision each
@@ -46,39 +46,41 @@ impl Memory for Nothing {
 
 /// What the policies say, from the memory where that is worth it.
 #[inline(always)]
-pub(super) fn heard<'a>(
+pub(super) fn hear<'a>(
+    heard: &mut Heard<'a>,
     facts: &Facts<'a, '_>,
     observer: &mut impl Observer,
     memory: &impl Memory,
-) -> Heard<'a> {
+) {
     match (facts.resource, facts.caller.identity) {
         (Resource::Key(key), Some(identity)) if identity.effort >= memory.worthwhile() => {
-            remembered(facts, (key, identity), observer, memory)
+            remember(heard, facts, (key, identity), observer, memory);
         }
-        _ => Heard::of(facts, observer),
+        _ => heard.listen(facts, observer),
     }
 }
 
 #[inline(never)]
-fn remembered<'a>(
+fn remember<'a>(
+    heard: &mut Heard<'a>,
     facts: &Facts<'a, '_>,
     (key, identity): (&'a Key, &'a Identity),
     observer: &mut impl Observer,
     memory: &impl Memory,
-) -> Heard<'a> {
+) {
     let mut grounds = Grounds::default();
     if !grounds.fill(facts, key, identity) {
-        return Heard::of(facts, observer);
+        return heard.listen(facts, observer);
     }
     let places = Places::of(facts, key, identity);
-    let recalled = memory.recall(&grounds).and_then(|findings| findings.heard(&places));
-    recalled.unwrap_or_else(|| {
-        let heard = Heard::of(facts, observer);
-        if !facts.asked_the_time.get()
-            && let Some(findings) = Findings::of(&heard, &places)
-        {
-            memory.keep(&grounds, findings);
-        }
-        heard
-    })
+    if let Some(known) = memory.recall(&grounds).and_then(|findings| findings.heard(&places)) {
+        *heard = known;
+        return;
+    }
+    heard.listen(facts, observer);
+    if !facts.asked_the_time.get()
+        && let Some(findings) = Findings::of(heard, &places)
+    {
+        memory.keep(&grounds, findings);
+    }
 }

@@ -293,9 +293,10 @@ fn authorized<'a>(
     memory: &impl Memory,
 ) -> Decision<'a> {
     let caller = facts.caller;
-    let Heard { guard, key: found, own_denies, limits } = memory::heard(facts, observer, memory);
+    let mut heard = Heard::default();
+    memory::hear(&mut heard, facts, observer, memory);
+    let Heard { guard, key: found, own_denies, limits } = &heard;
     let key = if let Resource::Key(key) = facts.resource { Some(*key) } else { None };
-    let limits = &limits;
     let (grants, own_grants) = match key.filter(|key| facts.snapshot.grants.any_on(&key.arn)) {
         Some(key) => grants::applicable(facts, key, source_arns, observer),
         None => Default::default(),
@@ -323,7 +324,7 @@ fn authorized<'a>(
         }
     };
     combine(&Verdicts {
-        denied: guard.denies.or(found.denies).or(own_denies),
+        denied: guard.denies.or(found.denies).or(*own_denies),
         barred: barred(facts).or(guard.missing),
         path,
     })

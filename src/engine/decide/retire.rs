@@ -30,7 +30,8 @@ pub(super) fn decide<'a>(
     let facts = &*facts;
     let mut question = Question::new(facts, observer);
     let guard = guardrails(&mut question);
-    let (own_denies, limits) = own_policies(&mut question);
+    let mut limits = Limits::default();
+    let own_denies = own_policies(&mut question, &mut limits);
     let by_grant = by_grant(facts, grant, &limits);
     question.observer.grant(
         grant,
