@@ -42,25 +42,25 @@ pub fn on_key(tenant: &str) -> Question<'_> {
 
 /// One decision, everything read from texts.
 pub fn ask(snapshot: &Snapshot, question: Question<'_>) -> Verdict {
-    match decide(snapshot, &asked(question)) {
+    asked(question, |request| match decide(snapshot, request) {
         Ok(answer) => answer.verdict(),
         Err(error) => panic!("{error}"),
-    }
+    })
 }
 
 /// The same, where what long policies say is remembered.
 pub fn ask_remembering(decisions: &Decisions, snapshot: &Snapshot, question: Question<'_>) -> Verdict {
-    match remembering(snapshot, &asked(question), &decisions.recall()) {
+    asked(question, |request| match remembering(snapshot, request, &decisions.recall()) {
         Ok(answer) => answer.verdict(),
         Err(error) => panic!("{error}"),
-    }
+    })
 }
 
 // A request is long: it is made where it is used.
 #[inline(always)]
-fn asked(question: Question<'_>) -> Request<'_> {
+fn asked(question: Question<'_>, answer: impl FnOnce(&Request<'_>) -> Verdict) -> Verdict {
     let one = |name, value| Asserted { name, values: AssertedValues::One(value) };
-    Request {
+    let request = Request {
         principal: Principal::parse(SESSION).expect("a session"),
         role_arn: None,
         issuer_arn: None,
@@ -87,7 +87,8 @@ fn asked(question: Question<'_>) -> Request<'_> {
         dry_run: false,
         now: Timestamp::new(1_767_225_600, 0),
         overrides: Vec::new(),
-    }
+    };
+    answer(&request)
 }
 
 /// A set of documents, compiled.

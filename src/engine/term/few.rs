@@ -99,6 +99,7 @@ impl<T: PartialEq, const N: usize> PartialEq for Few<T, N> {
 impl<T: Eq, const N: usize> Eq for Few<T, N> {}
 
 impl<T, const N: usize> FromIterator<T> for Few<T, N> {
+    #[inline(always)] // it is long: made elsewhere it would be moved
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let mut items = items.into_iter();
         let here: ArrayVec<T, N> = items.by_ref().take(N).collect();
