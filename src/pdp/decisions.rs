@@ -18,9 +18,9 @@ const KEPT_BYTES: u64 = 32 * 1024 * 1024;
 /// What an entry costs beside its grounds.
 const OVERHEAD: usize = 384;
 
-/// The effort of the caller's own policies from which on a look-up is worth it. From about 230 on it
-/// is cheaper than deciding (`decide` of the benchmarks, case `cache`); at 500 what it saves is more
-/// than what is lost on a question that comes once.
+/// The effort of the caller's own policies from which on they are looked up. What comes again and again
+/// is cheaper looked up from about 350 on, what is one of thousands from about 700 on (`decide` of the
+/// benchmarks, case `cache`).
 pub const WORTHWHILE: u32 = 500;
 
 /// Questions that are known to have come once.
